@@ -13,6 +13,10 @@ namespace sluice::limits {
 // ---- sync, io
 // -------------------------------------------------------------------------------------
 
+inline constexpr std::size_t kIoVectorParts = 256;  // parts a gathered write; kernel takes 1024
+inline constexpr std::size_t kChunkSmallBytes = 16 << 10;  // bytes; one HTTP/2 frame, one read
+inline constexpr std::size_t kChunkLargeBytes = 64 << 10;  // bytes; one writev of a busy connection
+
 // ---- net
 // ------------------------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ class Error {
     Error with_context(std::string_view context) const;
 
     // An error from a negative errno, as system-call wrappers return it: "context: strerror".
+    // The code follows the number (ENOENT: kNotFound, ENOSPC: kResourceExhausted, ...).
     static Error from_errno(int negative_errno, std::string_view context);
 
   private:

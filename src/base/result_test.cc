@@ -28,6 +28,9 @@ TEST(Result, TryPassesValuesAndErrors) {
 TEST(Error, ComesFromErrno) {
     const Error error = Error::from_errno(-ENOSPC, "write the log");
     EXPECT_EQ(error.message(), "write the log: No space left on device");
+    EXPECT_EQ(error.code(), Code::kResourceExhausted);
+    EXPECT_EQ(Error::from_errno(-ENOENT, "").code(), Code::kNotFound);
+    EXPECT_EQ(Error::from_errno(-EIO, "").code(), Code::kInternal);
 }
 
 }  // namespace

@@ -1,0 +1,207 @@
+#include "base/syscall.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstring>
+
+namespace sluice::sys {
+namespace {
+
+// The result of a call that reports failure by -1, as a value.
+template <class T>
+T value_or_errno(T result) noexcept {
+    return result == -1 ? static_cast<T>(-errno) : result;
+}
+
+// Calls again for as long as a signal interrupts.
+template <class F>
+auto retried(F&& call) noexcept -> decltype(call()) {
+    for (;;) {
+        const auto result = call();
+        if (result != -1 || errno != EINTR) return value_or_errno(result);
+    }
+}
+
+}  // namespace
+
+int open(const char* path, int flags, mode_t mode) noexcept {
+    return retried([&] { return ::open(path, flags | O_CLOEXEC, mode); });
+}
+
+int close(int fd) noexcept {
+    const int result = value_or_errno(::close(fd));
+    return result == -EINTR ? 0 : result;
+}
+
+ssize_t read(int fd, void* to, std::size_t bytes) noexcept {
+    return retried([&] { return ::read(fd, to, bytes); });
+}
+
+ssize_t write(int fd, const void* from, std::size_t bytes) noexcept {
+    return retried([&] { return ::write(fd, from, bytes); });
+}
+
+ssize_t pread(int fd, void* to, std::size_t bytes, off_t offset) noexcept {
+    return retried([&] { return ::pread(fd, to, bytes, offset); });
+}
+
+ssize_t pwrite(int fd, const void* from, std::size_t bytes, off_t offset) noexcept {
+    return retried([&] { return ::pwrite(fd, from, bytes, offset); });
+}
+
+ssize_t pwritev(int fd, const iovec* parts, int count, off_t offset) noexcept {
+    return retried([&] { return ::pwritev(fd, parts, count, offset); });
+}
+
+ssize_t writev(int fd, const iovec* parts, int count) noexcept {
+    return retried([&] { return ::writev(fd, parts, count); });
+}
+
+int fsync(int fd) noexcept {
+    return retried([&] { return ::fsync(fd); });
+}
+
+int fdatasync(int fd) noexcept {
+    return retried([&] { return ::fdatasync(fd); });
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t bytes) noexcept {
+    return retried([&] { return ::fallocate(fd, mode, offset, bytes); });
+}
+
+int ftruncate(int fd, off_t bytes) noexcept {
+    return retried([&] { return ::ftruncate(fd, bytes); });
+}
+
+int fstat(int fd, struct stat* out) noexcept {
+    return value_or_errno(::fstat(fd, out));
+}
+
+int stat(const char* path, struct stat* out) noexcept {
+    return value_or_errno(::stat(path, out));
+}
+
+int rename(const char* from, const char* to) noexcept {
+    return value_or_errno(::rename(from, to));
+}
+
+int unlink(const char* path) noexcept {
+    return value_or_errno(::unlink(path));
+}
+
+int rmdir(const char* path) noexcept {
+    return value_or_errno(::rmdir(path));
+}
+
+int mkdir(const char* path, mode_t mode) noexcept {
+    return value_or_errno(::mkdir(path, mode));
+}
+
+int flock(int fd, int operation) noexcept {
+    return retried([&] { return ::flock(fd, operation); });
+}
+
+int list(const char* path, std::vector<std::string>& names) {
+    DIR* directory = ::opendir(path);
+    if (directory == nullptr) return -errno;
+    int result = 0;
+    for (;;) {
+        errno = 0;
+        const dirent* entry = ::readdir(directory);
+        if (entry == nullptr) {
+            result = -errno;
+            break;
+        }
+        if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
+        names.emplace_back(entry->d_name);
+    }
+    ::closedir(directory);
+    return result;
+}
+
+int socket(int domain, int type, int protocol) noexcept {
+    return value_or_errno(::socket(domain, type | SOCK_CLOEXEC, protocol));
+}
+
+int bind(int fd, const sockaddr* address, socklen_t bytes) noexcept {
+    return value_or_errno(::bind(fd, address, bytes));
+}
+
+int listen(int fd, int backlog) noexcept {
+    return value_or_errno(::listen(fd, backlog));
+}
+
+int accept4(int fd, sockaddr* address, socklen_t* bytes, int flags) noexcept {
+    return retried([&] { return ::accept4(fd, address, bytes, flags | SOCK_CLOEXEC); });
+}
+
+int connect(int fd, const sockaddr* address, socklen_t bytes) noexcept {
+    return value_or_errno(::connect(fd, address, bytes));
+}
+
+int shutdown(int fd, int how) noexcept {
+    return value_or_errno(::shutdown(fd, how));
+}
+
+int setsockopt(int fd, int level, int name, const void* value, socklen_t bytes) noexcept {
+    return value_or_errno(::setsockopt(fd, level, name, value, bytes));
+}
+
+int getsockopt(int fd, int level, int name, void* value, socklen_t* bytes) noexcept {
+    return value_or_errno(::getsockopt(fd, level, name, value, bytes));
+}
+
+int getsockname(int fd, sockaddr* address, socklen_t* bytes) noexcept {
+    return value_or_errno(::getsockname(fd, address, bytes));
+}
+
+int getpeername(int fd, sockaddr* address, socklen_t* bytes) noexcept {
+    return value_or_errno(::getpeername(fd, address, bytes));
+}
+
+ssize_t recv(int fd, void* to, std::size_t bytes, int flags) noexcept {
+    return retried([&] { return ::recv(fd, to, bytes, flags); });
+}
+
+ssize_t send(int fd, const void* from, std::size_t bytes, int flags) noexcept {
+    return retried([&] { return ::send(fd, from, bytes, flags | MSG_NOSIGNAL); });
+}
+
+ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept {
+    return retried([&] { return ::sendmsg(fd, message, flags | MSG_NOSIGNAL); });
+}
+
+int epoll_create() noexcept {
+    return value_or_errno(::epoll_create1(EPOLL_CLOEXEC));
+}
+
+int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event* event) noexcept {
+    return value_or_errno(::epoll_ctl(epoll_fd, operation, fd, event));
+}
+
+int epoll_wait(int epoll_fd, epoll_event* events, int count, std::int64_t timeout_ns) noexcept {
+    if (timeout_ns <= 0) {
+        return value_or_errno(::epoll_wait(epoll_fd, events, count, timeout_ns == 0 ? 0 : -1));
+    }
+    const timespec timeout{.tv_sec = timeout_ns / 1'000'000'000,
+                           .tv_nsec = timeout_ns % 1'000'000'000};
+    const int result = value_or_errno(::epoll_pwait2(epoll_fd, events, count, &timeout, nullptr));
+    if (result != -ENOSYS) return result;
+    // Before Linux 5.11: milliseconds, rounded up so that a wait never ends early.
+    const std::int64_t wait_ms = (timeout_ns + 999'999) / 1'000'000;
+    const int bounded_ms = wait_ms > INT_MAX ? INT_MAX : static_cast<int>(wait_ms);
+    return value_or_errno(::epoll_wait(epoll_fd, events, count, bounded_ms));
+}
+
+int eventfd(unsigned initial, int flags) noexcept {
+    return value_or_errno(::eventfd(initial, flags | EFD_CLOEXEC));
+}
+
+}  // namespace sluice::sys
