@@ -39,6 +39,44 @@ inline constexpr std::size_t kChunkLargeBytes = 64 << 10;  // bytes; one writev 
 // ---- net
 // ------------------------------------------------------------------------------------------
 
+// HTTP/2 (net/http2). Bytes unless said otherwise.
+inline constexpr std::uint32_t kHttp2FrameBytesMax = 16'384;  // payload; the RFC's smallest maximum
+inline constexpr std::uint32_t kHttp2StreamsMax = 1'024;      // concurrent calls of one connection
+inline constexpr std::uint32_t kHttp2StreamWindowBytes = 256 * 1024;       // one request in flight
+inline constexpr std::uint32_t kHttp2ConnectionWindowBytes = 1024 * 1024;  // all requests together
+inline constexpr std::uint32_t kHttp2StreamPendingBytes = 256 * 1024;  // unsent, then back-pressure
+inline constexpr std::uint32_t kHttp2ConnectionPendingBytes = 4 * 1024 * 1024;  // of all streams
+inline constexpr std::uint32_t kHttp2OutputTurnBytes = 128 * 1024;     // DATA ahead of the socket
+inline constexpr std::uint32_t kHttp2ControlOutputBytes = 256 * 1024;  // unread answers: then stop
+inline constexpr std::uint32_t kHttp2HeaderBlockBytesMax = 16'384;  // encoded, with CONTINUATIONs
+inline constexpr std::uint32_t kHttp2ContinuationsMax = 8;          // frames of one header block
+inline constexpr std::uint32_t kHttp2HeaderListBytesMax = 16'384;   // decoded, RFC 9113 6.5.2
+inline constexpr std::uint32_t kHttp2SettingsEntriesMax = 32;       // of one SETTINGS frame
+inline constexpr std::uint32_t kHpackTableBytes = 4'096;      // dynamic table, both directions
+inline constexpr std::uint32_t kSharedFieldsMax = 32;         // fields an encoder may insert
+inline constexpr std::uint32_t kOutputChunkBytes = 16'384;    // largest owned chunk of output
+inline constexpr std::uint32_t kOutputShareBytesMin = 1'024;  // shorter slices are copied
+
+// Token buckets per connection against floods: `burst` events at once, then `rate` a second. Work
+// done for the peer earns tokens back (net/http2/flood_guard.h).
+struct FloodLimit {
+    std::uint16_t burst;
+    std::uint16_t rate;
+};
+inline constexpr FloodLimit kFloodResetReceived{1'000, 100};    // RST_STREAM: "rapid reset"
+inline constexpr FloodLimit kFloodResetSent{1'000, 100};        // resets the peer provoked
+inline constexpr FloodLimit kFloodPing{1'000, 100};             // PING without ACK
+inline constexpr FloodLimit kFloodSettings{100, 10};            // SETTINGS without ACK
+inline constexpr FloodLimit kFloodPriority{2'000, 100};         // PRIORITY: does nothing here
+inline constexpr FloodLimit kFloodWindowUpdate{10'000, 1'000};  // beyond two for each DATA sent
+inline constexpr FloodLimit kFloodEmptyFrame{1'000, 100};       // DATA, CONTINUATION without bytes
+inline constexpr FloodLimit kFloodUnknownFrame{1'000, 100};     // frames of unknown types
+
+static_assert(kHttp2HeaderBlockBytesMax >= kHttp2FrameBytesMax);  // one HEADERS frame always fits
+static_assert(kHttp2StreamPendingBytes <= kHttp2ConnectionPendingBytes);
+static_assert(kHttp2ConnectionWindowBytes >= kHttp2StreamWindowBytes);
+static_assert(kHttp2OutputTurnBytes >= kHttp2FrameBytesMax);
+
 // ---- storage
 // --------------------------------------------------------------------------------------
 

@@ -1,0 +1,195 @@
+// One HTTP/2 connection (RFC 9113): bytes in, events out; commands in, bytes out. No I/O, no clock,
+// no runtime: a driver owns the socket, the output buffer and the time.
+//
+//   OutputBuffer out;
+//   Session session(Role::kServer, config, handler, out);
+//   session.start(now);                              // our preface: SETTINGS
+//   ...readable:  if (session.feed(bytes, now, scratch) == FeedResult::kClose) close after a flush;
+//   ...then:      session.produce(now);              // queued DATA moves into `out`
+//   ...writable:  writev(out.gather()); out.consume(n); session.produce(now);
+//   ...no stream open and nothing to send: session.trim();   // an idle connection costs < 600 B
+//   ...the end, whatever its cause: session.terminate(code); destroy
+//
+// Threads: one caller at a time (the driver's lock); calls may come from any thread or fiber.
+// Nothing suspends or blocks. Events are fired from inside feed(), produce() and terminate() only,
+// never from a command; a handler may call every command from an event, but not feed(), produce(),
+// terminate() or the destructor.
+//
+// Life of a stream, seen by a server's handler:
+//
+//   on_headers -> on_data* -> (on_headers with trailers) -> on_closed      events
+//   send_headers -> send_data* -> send_trailers             -> release()   commands
+//
+//   * release(id) says "I have stopped": exactly once for each stream that on_headers announced (or
+//     open() returned). Only then does the stream stop counting against streams_max, so a peer that
+//     resets calls quickly cannot start more handlers than that. After it there are no events.
+//   * on_closed comes at most once, when the wire is done with a stream that is not yet released.
+//     It does not come if a command of the handler was what closed it.
+//
+// Sending: what fits into the windows and into output_turn_bytes goes into the output buffer at
+// once; the rest waits in the stream, and produce() takes 16 KB frames from all waiting streams in
+// turn, so that a small response overtakes a large one. Headers and control frames never wait.
+// Receiving: DATA is a view of the caller's bytes. The peer may send more only after consume().
+//
+// Cost: an all-indexed gRPC call of 300 bytes, parsed and answered, see docs/wire.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "base/clock.h"
+#include "net/http2/error_code.h"
+#include "net/http2/header_block.h"
+#include "net/http2/header_field.h"
+#include "net/http2/output_buffer.h"
+#include "net/http2/session_config.h"
+#include "net/http2/shared_bytes.h"
+
+namespace sluice::http2 {
+
+using StreamId = std::uint32_t;
+
+enum class Role : std::uint8_t { kServer, kClient };
+
+enum class FeedResult : std::uint8_t {
+    kContinue,
+    kClose,  // the connection is over: flush `out` (it holds a GOAWAY), terminate, close
+};
+
+enum class SendResult : std::uint8_t {
+    kOk,
+    kBlocked,  // accepted, but enough is waiting now: send more after on_writable
+    kClosed,   // the stream is gone; nothing was taken
+};
+
+// A piece of a DATA payload. Copied, unless it is a slice of SharedBytes.
+struct DataPiece {
+    std::span<const std::uint8_t> bytes;
+    const SharedBytes* owner = nullptr;
+
+    static DataPiece copy(std::span<const std::uint8_t> bytes) noexcept { return {bytes, nullptr}; }
+    static DataPiece shared(const SharedBytes& owner) noexcept { return {owner.bytes(), &owner}; }
+    static DataPiece shared(const SharedBytes& owner,
+                            std::span<const std::uint8_t> slice) noexcept {
+        return {slice, &owner};
+    }
+};
+
+// `user` is what set_user() stored for the stream, nullptr before. Views end with the call.
+class SessionHandler {
+  public:
+    virtual ~SessionHandler() = default;
+
+    // Server: a request, or its trailers. Client: a response (interim 1xx ones too), or trailers.
+    virtual void on_headers(StreamId id, void* user, HeaderBlock& block, bool end_stream) = 0;
+    // A part of the payload, as much as one frame and one feed() had; padding is taken off. May be
+    // empty only with end_stream.
+    virtual void on_data(StreamId id, void* user, std::span<const std::uint8_t> bytes,
+                         bool end_stream) = 0;
+    // After kBlocked: less than half of the limit waits now.
+    virtual void on_writable(StreamId id, void* user) = 0;
+    // The wire is done with the stream. kNoError: both sides have ended it; else it was reset, by
+    // the peer or by us for a protocol error, or the connection ended. What was queued is dropped.
+    virtual void on_closed(StreamId id, void* user, ErrorCode code) = 0;
+
+    // The peer will accept no streams above last_id.
+    virtual void on_goaway(StreamId /*last_id*/, ErrorCode /*code*/, std::string_view /*debug*/) {}
+    virtual void on_ping_ack(std::uint64_t /*payload*/) {}
+    // The peer's settings changed (client: peer_streams_max()).
+    virtual void on_settings() {}
+};
+
+class Session {
+  public:
+    // config, handler and out outlive the session.
+    Session(Role role, const SessionConfig& config, SessionHandler& handler, OutputBuffer& out);
+    ~Session();  // asserts that every stream was released
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    // ---- driver
+
+    // Queues our side of the preface. Once, first.
+    void start(TimeNs now);
+
+    // Takes all of `bytes`, fires events. The client's 24-byte preface is part of a server's input.
+    // After kClose it does nothing and returns kClose again.
+    FeedResult feed(std::span<const std::uint8_t> bytes, TimeNs now, Scratch& scratch);
+
+    // Moves waiting DATA into the output buffer until that holds output_turn_bytes; fires
+    // on_writable and on_closed. Call it after feed(), after commands and after each write to the
+    // socket.
+    void produce(TimeNs now);
+
+    // False while the peer does not read our answers to it: stop reading from it until true.
+    bool wants_input() const noexcept;
+
+    // True if DATA waits that produce() could move once `out` has room (not: for a window).
+    bool has_output_waiting() const noexcept;
+
+    // Two-step graceful end (RFC 9113 section 6.8): GOAWAY with the highest id and a PING, after
+    // its answer GOAWAY with the last stream that we served; later ones are refused.
+    // drained() is true when that is done and no stream is left. Client: sends one GOAWAY.
+    void drain(TimeNs now);
+    bool drained() const noexcept;
+
+    // Ends the connection: GOAWAY with `code` unless one was sent, on_closed for every stream that
+    // is neither closed nor released, queued DATA dropped. feed() returns kClose from now on;
+    // release() is still owed. May be called again, without effect.
+    void terminate(ErrorCode code, std::string_view debug = {});
+
+    // Gives back memory that an idle connection does not need. With no stream open and no partial
+    // frame pending nothing but the HPACK tables is left. Cost: a few frees.
+    void trim();
+
+    // ---- streams
+
+    // Client: opens a stream with a request. 0 if the peer's limit of concurrent streams, its
+    // GOAWAY or the 2^31 stream ids forbid it; nothing was sent then.
+    StreamId open(std::span<const HeaderField> fields, bool end_stream, void* user = nullptr);
+
+    void set_user(StreamId id, void* user) noexcept;
+    void* user(StreamId id) const noexcept;
+
+    // A response's headers (or interim ones), at once into the output buffer. kClosed if the stream
+    // is gone; never kBlocked.
+    SendResult send_headers(StreamId id, std::span<const HeaderField> fields, bool end_stream);
+
+    // Payload; may be empty with end_stream. All of it is taken (the caller bounds one message).
+    SendResult send_data(StreamId id, std::span<const DataPiece> pieces, bool end_stream);
+
+    // Trailers end the stream; they wait for the payload before them. Fields are copied if so.
+    SendResult send_trailers(StreamId id, std::span<const HeaderField> fields);
+
+    // The application is done with n bytes of received payload: they may be granted again.
+    // After release() and reset() the session does it for what is left of the stream.
+    void consume(StreamId id, std::size_t bytes);
+
+    // RST_STREAM. No on_closed follows; release() is still owed.
+    void reset(StreamId id, ErrorCode code);
+
+    // See above. If our side has not ended: resets with kCancel. If it has and the peer's has not:
+    // RST_STREAM(NO_ERROR) after the last queued byte.
+    void release(StreamId id);
+
+    // ---- connection
+
+    void ping(std::uint64_t payload);
+
+    // ---- state
+
+    bool is_closed() const noexcept;  // feed() would return kClose
+    ErrorCode close_code() const noexcept;
+    std::string_view close_reason() const noexcept;  // a constant text for logs, "" while open
+    bool is_open(StreamId id) const noexcept;        // known and not closed on the wire
+    std::size_t pending_bytes(StreamId id) const noexcept;  // queued payload of one stream
+    std::size_t pending_bytes() const noexcept;             // of all streams
+    std::uint32_t streams() const noexcept;  // not yet released, or not yet done on the wire
+    std::uint32_t peer_streams_max() const noexcept;  // what the peer lets us open
+    Role role() const noexcept;
+    std::size_t memory_bytes() const noexcept;  // of this session, its tables and queues
+};
+
+}  // namespace sluice::http2
