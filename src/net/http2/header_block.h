@@ -77,8 +77,8 @@ class HeaderBlock {
     bool is_trailers() const noexcept { return is_trailers_; }
 
     // For Session.
-    HeaderBlock(HpackDecoder& decoder, Scratch& scratch, std::span<const std::uint8_t> bytes,
-                std::uint64_t tag, bool decoded, bool is_trailers) noexcept
+    HeaderBlock(HpackDecoder& decoder, Scratch& scratch, std::string_view bytes, std::uint64_t tag,
+                bool decoded, bool is_trailers) noexcept
         : decoder_(decoder),
           scratch_(scratch),
           bytes_(bytes),
@@ -89,7 +89,7 @@ class HeaderBlock {
   private:
     HpackDecoder& decoder_;
     Scratch& scratch_;
-    std::span<const std::uint8_t> bytes_;
+    std::string_view bytes_;
     std::uint64_t tag_;
     bool decoded_;
     bool is_trailers_;

@@ -17,8 +17,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
-#include "net/http2/shared_bytes.h"
+#include "base/shared_bytes.h"
 
 namespace sluice::http2 {
 
@@ -35,14 +36,14 @@ class OutputBuffer {
     bool empty() const noexcept { return size_ == 0; }
 
     // Copies bytes to the end.
-    void append(std::span<const std::uint8_t> bytes);
+    void append(std::string_view bytes);
 
     // Appends a slice of `owner`. Short slices are copied, long ones keep a reference.
-    void append_shared(const SharedBytes& owner, std::span<const std::uint8_t> slice);
+    void append_shared(const SharedBytes& owner, std::string_view slice);
 
     // Room for `size` contiguous bytes at the end (size <= kOutputChunkBytes); commit() appends the
     // first `used` of them. For encoders that know only a bound.
-    std::uint8_t* reserve(std::size_t size);
+    char* reserve(std::size_t size);
     void commit(std::size_t used) noexcept;
 
     // Moves the first `size` bytes of `from` to the end of this; references move, bytes are copied.

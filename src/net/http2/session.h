@@ -40,12 +40,12 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/shared_bytes.h"
 #include "net/http2/error_code.h"
 #include "net/http2/header_block.h"
 #include "net/http2/header_field.h"
 #include "net/http2/output_buffer.h"
 #include "net/http2/session_config.h"
-#include "net/http2/shared_bytes.h"
 
 namespace sluice::http2 {
 
@@ -66,13 +66,12 @@ enum class SendResult : std::uint8_t {
 
 // A piece of a DATA payload. Copied, unless it is a slice of SharedBytes.
 struct DataPiece {
-    std::span<const std::uint8_t> bytes;
+    std::string_view bytes;
     const SharedBytes* owner = nullptr;
 
-    static DataPiece copy(std::span<const std::uint8_t> bytes) noexcept { return {bytes, nullptr}; }
-    static DataPiece shared(const SharedBytes& owner) noexcept { return {owner.bytes(), &owner}; }
-    static DataPiece shared(const SharedBytes& owner,
-                            std::span<const std::uint8_t> slice) noexcept {
+    static DataPiece copy(std::string_view bytes) noexcept { return {bytes, nullptr}; }
+    static DataPiece shared(const SharedBytes& owner) noexcept { return {owner.view(), &owner}; }
+    static DataPiece shared(const SharedBytes& owner, std::string_view slice) noexcept {
         return {slice, &owner};
     }
 };
@@ -86,8 +85,7 @@ class SessionHandler {
     virtual void on_headers(StreamId id, void* user, HeaderBlock& block, bool end_stream) = 0;
     // A part of the payload, as much as one frame and one feed() had; padding is taken off. May be
     // empty only with end_stream.
-    virtual void on_data(StreamId id, void* user, std::span<const std::uint8_t> bytes,
-                         bool end_stream) = 0;
+    virtual void on_data(StreamId id, void* user, std::string_view bytes, bool end_stream) = 0;
     // After kBlocked: less than half of the limit waits now.
     virtual void on_writable(StreamId id, void* user) = 0;
     // The wire is done with the stream. kNoError: both sides have ended it; else it was reset, by
@@ -116,7 +114,7 @@ class Session {
 
     // Takes all of `bytes`, fires events. The client's 24-byte preface is part of a server's input.
     // After kClose it does nothing and returns kClose again.
-    FeedResult feed(std::span<const std::uint8_t> bytes, TimeNs now, Scratch& scratch);
+    FeedResult feed(std::string_view bytes, TimeNs now, Scratch& scratch);
 
     // Moves waiting DATA into the output buffer until that holds output_turn_bytes; fires
     // on_writable and on_closed. Call it after feed(), after commands and after each write to the
