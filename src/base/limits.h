@@ -79,14 +79,30 @@ static_assert(kHttp2OutputTurnBytes >= kHttp2FrameBytesMax);
 
 // ---- storage
 // --------------------------------------------------------------------------------------
+inline constexpr std::size_t kWalSegmentBytes = 64 << 20;      // one file of the log; as etcd's
+inline constexpr std::size_t kWalFirstSegmentBytes = 4 << 20;  // zeroed inline: cold start < 100 ms
+inline constexpr std::size_t kWalSegmentBytesMax = 1 << 30;    // larger: recovery reads too long
+inline constexpr std::size_t kWalGroupBytesMax = 8 << 20;      // one write; the staging buffer
+inline constexpr std::size_t kWalEntryBytesMax = 32 << 20;     // one entry, alone in its group
+inline constexpr std::size_t kWalSpareSegments = 2;            // kept for reuse; the rest removed
+inline constexpr std::size_t kConfigurationMembersMax = 1024;  // of each role; bounds the record
 
 // ---- consensus
 // ------------------------------------------------------------------------------------
+inline constexpr std::uint32_t kProposalsMax = 32768;         // not yet applied; then "too many"
+inline constexpr std::size_t kProposalBytesMax = 128 << 20;   // the same in bytes of payload
+inline constexpr std::uint64_t kSnapshotCount = 10'000;       // entries between marks, as etcd's
+inline constexpr std::uint64_t kSnapshotKeepEntries = 5'000;  // below a mark, for late followers
+inline constexpr std::size_t kApplyBatchEntries = 4096;       // one StateMachine::apply() call
+inline constexpr std::size_t kReplayBatchBytes = 4 << 20;     // read from the log at a time
 
 // ---- etcd
 // -----------------------------------------------------------------------------------------
 
 // ---- observe
 // --------------------------------------------------------------------------------------
+
+static_assert(kWalEntryBytesMax <= kWalSegmentBytesMax / 2);
+static_assert(kWalFirstSegmentBytes <= kWalSegmentBytes && kWalSegmentBytes <= kWalSegmentBytesMax);
 
 }  // namespace sluice::limits
