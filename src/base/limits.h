@@ -87,6 +87,13 @@ inline constexpr std::size_t kWalEntryBytesMax = 32 << 20;     // one entry, alo
 inline constexpr std::size_t kWalSpareSegments = 2;            // kept for reuse; the rest removed
 inline constexpr std::size_t kConfigurationMembersMax = 1024;  // of each role; bounds the record
 
+inline constexpr std::size_t kStoreMemoryMin = 8u << 20;        // bytes; below it flushes thrash
+inline constexpr std::size_t kStoreMemoryDefault = 128u << 20;  // bytes of caches and memtables
+inline constexpr std::int64_t kRangeSliceKeys = 1000;           // keys; about 0.4 ms of a worker
+inline constexpr std::size_t kRangeSliceBytes = 512u << 10;     // bytes handed out in one slice
+inline constexpr std::size_t kHistorySliceBytes = 512u << 10;   // bytes of events in one slice
+inline constexpr std::int64_t kHistorySliceEntries = 2000;      // log entries; about 1 ms
+
 // ---- consensus
 // ------------------------------------------------------------------------------------
 inline constexpr std::uint32_t kProposalsMax = 32768;         // not yet applied; then "too many"

@@ -1,0 +1,157 @@
+// How a reader asks the store for keys: RangeQuery in, KvView (or KeyValue) out, in slices.
+//
+// Key ranges follow etcd: range_end empty = the one key; range_end == "\0" (one zero byte) = every
+// key from `key` on; otherwise [key, range_end).
+//
+// A read is done in one of two tiers. kMemory looks only at what is in memory (caches, memtables):
+// it never touches the disk, so a fiber may call it on its worker; where it would have to read the
+// disk it says kWouldBlock. The caller then repeats *that call* on the blocking pool with kAny.
+//
+//   RangeCursor cursor(store, query);                 // pins one revision of the store
+//   for (;;) {
+//       auto step = cursor.next(ReadTier::kMemory, {}, sink);
+//       if (step && *step == ReadStep::kWouldBlock)
+//           step = rt::blocking([&] { return cursor.next(ReadTier::kAny, {}, sink); });
+//       if (!step) return fail(step.error());
+//       if (*step == ReadStep::kDone) break;
+//       rt::checkpoint();                             // kMore: one slice is done
+//   }
+//
+// Neither call suspends. A slice of n keys costs about 1-3 us plus 0.4 us a key.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/result.h"
+#include "storage/mvcc/types.h"
+
+namespace sluice::storage {
+
+class MvccStore;
+
+enum class ReadTier : std::uint8_t {
+    kMemory,  // caches and memtables only; never blocks on the disk
+    kAny,     // may read the disk: call it on the blocking pool
+};
+
+enum class ReadStep : std::uint8_t {
+    kDone,        // the read is complete
+    kMore,        // the slice is full; call again
+    kWouldBlock,  // the disk is needed; nothing was lost, call again with ReadTier::kAny
+};
+
+enum class SortOrder : std::uint8_t { kNone = 0, kAscend = 1, kDescend = 2 };
+enum class SortTarget : std::uint8_t { kKey = 0, kVersion = 1, kCreate = 2, kMod = 3, kValue = 4 };
+
+// One pair as it lies in the store. The bytes live only as long as the call that hands it out.
+struct KvView {
+    std::string_view key;
+    std::string_view value;
+    Revision create_revision = 0;
+    Revision mod_revision = 0;
+    std::int64_t version = 0;
+    LeaseId lease = 0;
+
+    KeyValue copy() const {
+        return {
+            std::string(key), std::string(value), create_revision, mod_revision, version, lease};
+    }
+};
+
+// Receives pairs in key order. on_kv must not suspend, must not call the store, and must copy what
+// it keeps: it may run under a lock of the store's cache.
+class KvSink {
+  public:
+    virtual void on_kv(const KvView& kv) = 0;
+
+  protected:
+    ~KvSink() = default;
+};
+
+// The views must outlive the call that takes the query (RangeCursor copies them).
+struct RangeQuery {
+    std::string_view key;
+    std::string_view range_end;
+    std::int64_t limit = 0;  // 0: none
+    Revision revision = 0;   // 0: current
+    SortOrder order = SortOrder::kNone;
+    SortTarget target = SortTarget::kKey;
+    bool keys_only = false;
+    bool count_only = false;
+    Revision min_mod_revision = 0;  // 0: no filter, as for the three below
+    Revision max_mod_revision = 0;
+    Revision min_create_revision = 0;
+    Revision max_create_revision = 0;
+
+    // True when the pairs cannot be handed out as they are found (sorts other than key ascending,
+    // revision filters with a limit): the whole range is read first, as etcd does.
+    bool needs_all() const noexcept;
+    bool has_filters() const noexcept;
+    bool is_sorted_by_key() const noexcept;  // no sort is needed after a scan in key order
+};
+
+struct RangeResult {
+    std::vector<KeyValue> kvs;
+    std::int64_t count = 0;  // of the whole range at that revision, before limit and filters
+    bool more = false;       // the limit cut something off
+    Revision revision = 0;   // current revision of the store when the read was pinned (header)
+};
+
+// Sorts, cuts to the limit and drops the values of keys_only, in etcd's order of doing so.
+void finish_range(const RangeQuery& query, RangeResult& result);
+
+struct SliceBudget {
+    std::int64_t keys_max = limits::kRangeSliceKeys;   // keys looked at, counted ones included
+    std::size_t bytes_max = limits::kRangeSliceBytes;  // key and value bytes handed out
+};
+
+// A range at one revision, read in slices. It holds nothing of RocksDB between slices; it pins its
+// revision, so that a compaction meanwhile does not pull it away (only the removal of old data
+// waits for it). One user at a time; it must not outlive the store. Movable between threads.
+class RangeCursor {
+  public:
+    RangeCursor(const MvccStore& store, const RangeQuery& query);
+    ~RangeCursor();
+    RangeCursor(const RangeCursor&) = delete;
+    RangeCursor& operator=(const RangeCursor&) = delete;
+
+    // Reads the next slice. Pairs come in ascending key order, filters applied. The limit is
+    // applied here unless query.needs_all(): then every match is handed out and the caller finishes
+    // with finish_range(). The first call checks the revision: kOutOfRange with etcd's texts
+    // (compacted, future). kInternal/kDataLoss: the engine failed.
+    Result<ReadStep> next(ReadTier tier, const SliceBudget& budget, KvSink& sink);
+
+    // Valid after kDone.
+    std::int64_t count() const noexcept { return count_; }
+    bool more() const noexcept { return more_; }
+
+    Revision read_revision() const noexcept { return read_revision_; }    // what is being read
+    Revision store_revision() const noexcept { return store_revision_; }  // current when pinned
+
+  private:
+    friend class Applier;
+    struct Scan;
+    struct Collect;
+    Result<ReadStep> slice(ReadTier tier, const SliceBudget& budget, KvSink& sink);
+    Result<ReadStep> point(ReadTier tier, KvSink& sink);
+    void accept(const KvView& kv, KvSink& sink, Scan& scan);
+
+    const MvccStore& store_;
+    RangeQuery query_;  // its views point into text_
+    std::string text_;
+    std::string resume_;  // first key not yet looked at
+    Revision read_revision_ = 0;
+    Revision store_revision_ = 0;
+    std::int64_t count_ = 0;
+    std::int64_t handed_out_ = 0;
+    bool more_ = false;
+    bool done_ = false;
+    bool pinned_ = false;
+};
+
+}  // namespace sluice::storage
