@@ -1,0 +1,8 @@
+// Command etcdctl is the released etcdctl, built from our own go.mod.
+package main
+
+import "go.etcd.io/etcd/etcdctl/v3/ctlv3"
+
+func main() {
+	ctlv3.MustStart()
+}
