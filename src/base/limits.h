@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/clock.h"
+
 namespace sluice::limits {
 
 // ---- base
@@ -28,6 +30,24 @@ inline constexpr std::int64_t kLogFlushRetryNs = 100'000'000;
 
 // ---- rt
 // -------------------------------------------------------------------------------------------
+
+inline constexpr unsigned kWorkersMax = 256;                   // threads that run fibers
+inline constexpr std::size_t kFiberStackBytes = 256 * 1024;    // RocksDB and protobuf run on it
+inline constexpr std::size_t kFiberStackBytesMin = 16 * 1024;  // signal frames and printf must fit
+inline constexpr std::size_t kFibersMax = 4 << 20;             // stack slots of one runtime
+inline constexpr std::size_t kFiberClosureBytesMax = 1024;  // lies in the fiber's first stack page
+inline constexpr unsigned kRunQueueSlots = 256;             // of a worker; more overflow
+inline constexpr unsigned kRunNextMax = 3;            // in a row, before the queue gets its turn
+inline constexpr unsigned kGlobalQueueInterval = 61;  // picks between looks at the global queue
+inline constexpr int kFiberBudget = 128;              // operations without a wait, then yield
+inline constexpr unsigned kStackCacheSlots = 64;      // free stacks that a worker keeps warm
+inline constexpr unsigned kStackDepotWarm = 1024;     // free stacks whose memory is kept
+inline constexpr TimeNs kPollIntervalNs = 100'000;   // a busy worker looks at I/O at least so often
+inline constexpr TimeNs kTimerRescueNs = 1'000'000;  // an idle worker takes over timers so late
+inline constexpr unsigned kBlockingThreadsMax = 64;  // RocksDB reads, DNS, file metadata
+inline constexpr TimeNs kBlockingThreadIdleNs = 10'000'000'000;  // then a thread ends
+static_assert(kFiberClosureBytesMax * 4 <= kFiberStackBytesMin);
+static_assert((kRunQueueSlots & (kRunQueueSlots - 1)) == 0, "indices wrap by masking");
 
 // ---- sync, io
 // -------------------------------------------------------------------------------------

@@ -1,0 +1,117 @@
+// A Fiber: a function with its own stack that a Worker runs until it waits, yields or ends.
+//
+// Layers above see it as an opaque handle: they park it (rt/park.h) and make it ready again. Fibers
+// are started by spawn() (rt/runtime.h); users start them through sync::Group, which joins them.
+//
+// States. Only the scheduler changes them:
+//
+//     kFree --spawn--> kRunnable --picked--> kRunning --ended--> kFree
+//                          ^                  |   |
+//                          |-----yield--------|   |park
+//                          |                      v
+//                          '------ready------- kWaiting
+//
+// A Fiber object lies at the upper end of its own stack slot (rt/stack_arena.h), so that a parked
+// fiber with a shallow stack costs one page. A slot is reused after its fiber has ended: a Fiber*
+// may be kept only as long as the fiber is known to live.
+//
+// After any suspension a fiber may go on on another thread. So: no thread_local, no errno, and no
+// OS mutex held across a suspension.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "arch/switch.h"
+#include "base/clock.h"
+#include "rt/wait_reason.h"
+
+namespace sluice::rt {
+
+class Runtime;
+class Worker;
+
+enum class FiberState : std::uint8_t { kFree, kRunnable, kRunning, kWaiting };
+
+// Where a fiber's time went since it started. A request's time account takes differences of these.
+struct FiberAccount {
+    TimeNs run_queue_ns = 0;     // runnable, waiting for a worker
+    TimeNs running_ns = 0;       // on a worker, up to its last switch
+    std::uint64_t switches = 0;  // how often it was switched in
+};
+
+// Pointers that layers above hang on a fiber. Not inherited by spawned fibers, null at the start.
+enum class FiberLocal : std::uint8_t { kContext, kTimeAccount, kCount };
+
+class Fiber {
+  public:
+    Fiber(const Fiber&) = delete;
+    Fiber& operator=(const Fiber&) = delete;
+
+    std::uint64_t id() const noexcept { return id_; }
+    const char* name() const noexcept { return name_; }
+    FiberState state() const noexcept { return state_.load(std::memory_order_acquire); }
+    // Meaningful while the state is kWaiting.
+    WaitReason wait_reason() const noexcept { return wait_reason_; }
+    Runtime& runtime() const noexcept { return *runtime_; }
+
+    // Called on the fiber itself. Cost: about 5 ns.
+    FiberAccount account() const noexcept;
+
+    // Called on the fiber itself.
+    void* local(FiberLocal slot) const noexcept { return locals_[static_cast<int>(slot)]; }
+    void set_local(FiberLocal slot, void* value) noexcept {
+        locals_[static_cast<int>(slot)] = value;
+    }
+
+  private:
+    friend class FiberFactory;
+    friend class FiberList;
+    friend class Inbox;
+    friend class Runtime;
+    friend class StackArena;
+    friend class StackCache;
+    friend class Worker;
+    friend void ready(Fiber* fiber);
+
+    // The C++ ABI's per-thread exception state; swapped at every switch (Itanium C++ ABI 2.2.2).
+    struct ExceptionState {
+        void* caught = nullptr;
+        std::uintptr_t uncaught_count = 0;
+    };
+
+    explicit Fiber(Runtime* runtime) noexcept : runtime_(runtime) {}
+    ~Fiber() = default;
+
+    arch::Context context_;  // where to go on, while not running
+    Fiber* next_ = nullptr;  // link of the one queue it is in
+    std::atomic<FiberState> state_{FiberState::kFree};
+    WaitReason wait_reason_ = WaitReason::kOther;
+    void (*entry_)(void* closure) = nullptr;
+    void* closure_ = nullptr;
+    ExceptionState exceptions_;
+    std::uint64_t runnable_since_ticks_ = 0;
+    std::uint64_t run_queue_ticks_ = 0;
+    std::uint64_t running_ticks_ = 0;
+    std::uint64_t switches_ = 0;
+    std::uint64_t id_ = 0;
+    const char* name_ = "";
+    Runtime* runtime_;
+    void* locals_[static_cast<int>(FiberLocal::kCount)] = {};
+};
+
+// The calling fiber; nullptr on a scheduler's stack and on threads that are not workers.
+// Cost: 1-2 ns (one call; see rt/current_worker.h for why it is not inline).
+Fiber* current() noexcept;
+
+// Puts the calling fiber at the tail of its worker's run queue and runs others first. Suspends.
+void yield();
+
+// For loops that may run long between suspensions (parsing, checksums, compaction): yields when the
+// fiber has used up its budget of limits::kFiberBudget calls, or when a monitor asks it to. Every
+// operation of sync and io that did not have to wait calls it too, so that a fiber whose channel is
+// always full cannot starve the others. May suspend. Cost when it does not: 1-2 ns.
+void checkpoint();
+
+}  // namespace sluice::rt

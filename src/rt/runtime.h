@@ -1,0 +1,158 @@
+// Runtime: N worker threads that run any number of fibers, and what they share.
+//
+//   rt::Runtime runtime({.workers = 4, .make_poller = io::make_poller});
+//   runtime.run([] { serve(); });          // returns when every fiber has ended
+//
+// Each worker has a run queue, a timer heap, a stack cache and a poller; a worker without work
+// steals from the others, then sleeps in its poller. A fiber that is made ready runs next on the
+// worker that made it ready, and another worker is woken only when more than that is waiting: a
+// lone request-response pattern stays on one worker, and an idle process uses no CPU.
+// docs/runtime.md explains the parts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "rt/fiber.h"
+#include "rt/poller.h"
+
+namespace sluice::rt {
+
+class BlockingPool;
+class Scheduler;
+
+struct Options {
+    unsigned workers = 0;  // 0: one for each CPU this process may use
+    // Called once for each worker, in the constructor. Empty: a poller without I/O.
+    std::function<std::unique_ptr<Poller>(unsigned worker)> make_poller;
+    const Clock* clock = nullptr;  // not owned; nullptr: the machine's
+    unsigned blocking_threads_max = limits::kBlockingThreadsMax;
+    TimeNs blocking_thread_idle_ns = limits::kBlockingThreadIdleNs;
+    std::size_t stack_bytes =
+        limits::kFiberStackBytes;  // a multiple of 4096; doubled by sanitizers
+    // Called on a worker when nothing can ever run again, with a dump of all fibers. Empty: the
+    // dump goes to standard error and the process aborts. If it returns, the runtime sleeps on.
+    std::function<void(const std::string& dump)> on_deadlock;
+    // Simulation: one worker picks the next fiber at random from the runnable ones, by this seed.
+    std::optional<std::uint64_t> schedule_seed;
+};
+
+// Sums over all workers since the start. Reading is cheap and not exact while workers run.
+struct Stats {
+    std::uint64_t fibers_started = 0;
+    std::uint64_t fibers_ended = 0;
+    std::uint64_t switches = 0;  // fibers switched in
+    std::uint64_t steals = 0;    // successful ones
+    std::uint64_t fibers_stolen = 0;
+    std::uint64_t overflows = 0;  // local queue full: half went to the global queue
+    std::uint64_t polls = 0;
+    std::uint64_t parks = 0;  // workers gone idle
+    std::uint64_t wakes = 0;  // idle workers woken by another thread or worker
+    std::uint64_t timers_fired = 0;
+    std::uint64_t timers_fired_for_others = 0;  // of those, on behalf of a busy worker
+    std::uint64_t stacks = 0;                   // stack slots ever carved
+    std::uint64_t stacks_unguarded = 0;
+};
+
+class Runtime {
+  public:
+    explicit Runtime(Options options);
+    Runtime(const Runtime&) = delete;
+    Runtime& operator=(const Runtime&) = delete;
+    // No fiber, timer or blocking job may be left.
+    ~Runtime();
+
+    // Runs `main` as the first fiber and returns when every fiber has ended. The calling thread,
+    // which must not be a fiber, serves as worker 0 meanwhile. May be called again after it has
+    // returned.
+    void run(std::function<void()> main);
+
+    // Of the calling fiber, or of the calling worker's scheduler; asserts that there is one.
+    static Runtime& current();
+
+    unsigned workers() const noexcept;
+    const Clock& clock() const noexcept;
+    BlockingPool& blocking_pool() noexcept;
+    Stats stats() const;
+
+    // One line for each fiber: id, name, state, wait reason. Any thread; a snapshot that is exact
+    // only for fibers that do not run meanwhile.
+    std::string dump() const;
+
+    // Internal to this layer.
+    Scheduler& scheduler() noexcept { return *scheduler_; }
+
+  private:
+    std::unique_ptr<Scheduler> scheduler_;
+};
+
+// Held by a thread that is no worker for as long as it may make fibers ready that wait for a mutex,
+// a channel or the like: it keeps the deadlock verdict away. Waits of the other reasons (kIo,
+// kBlocking, kTimer, kProposal, kRead, kOther) need no hold. Any thread.
+class ForeignThread {
+  public:
+    explicit ForeignThread(Runtime& runtime);
+    ForeignThread(const ForeignThread&) = delete;
+    ForeignThread& operator=(const ForeignThread&) = delete;
+    ~ForeignThread();
+
+  private:
+    Runtime& runtime_;
+};
+
+namespace detail {
+// A stack slot with `bytes` bytes for the closure below its Fiber.
+struct NewFiber {
+    Fiber* fiber;
+    void* closure;
+};
+NewFiber new_fiber(Runtime* runtime, std::size_t closure_bytes, const char* name,
+                   void (*entry)(void* closure));
+void start_here(Fiber* fiber);
+void start_on(Runtime& runtime, unsigned worker, Fiber* fiber);
+
+template <class F>
+Fiber* make_fiber(Runtime* runtime, F&& fn, const char* name) {
+    using Closure = std::decay_t<F>;
+    static_assert(sizeof(Closure) <= limits::kFiberClosureBytesMax, "put the data on the heap");
+    static_assert(alignof(Closure) <= 64);
+    const NewFiber made = new_fiber(runtime, sizeof(Closure), name, [](void* closure) {
+        Closure& body = *static_cast<Closure*>(closure);
+        body();
+        body.~Closure();
+    });
+    new (made.closure) Closure(std::forward<F>(fn));
+    return made.fiber;
+}
+}  // namespace detail
+
+// Starts a fiber on the calling worker's run queue; it runs when the caller next suspends, or
+// earlier on another worker. From a fiber or a scheduler callback. `fn` is move-only if it likes
+// and lies in the fiber's own stack slot: no allocation. It must not throw. `name` must outlive the
+// fiber. Low level: users start fibers by sync::Group, which joins them.
+template <class F>
+Fiber* spawn(F&& fn, const char* name = "") {
+    Fiber* fiber = detail::make_fiber(nullptr, std::forward<F>(fn), name);
+    detail::start_here(fiber);
+    return fiber;
+}
+
+// The same through a worker's inbox, from any thread: the fiber makes its first run on that worker,
+// whatever the others do (later it may migrate). For per-worker setup: listeners, rings.
+// A thread that is no worker must make sure that run() cannot return meanwhile.
+template <class F>
+void spawn_on(Runtime& runtime, unsigned worker, F&& fn, const char* name = "") {
+    Fiber* fiber = detail::make_fiber(&runtime, std::forward<F>(fn), name);
+    detail::start_on(runtime, worker, fiber);
+}
+
+}  // namespace sluice::rt
