@@ -5,8 +5,8 @@
 #   x_test.cc   goes into the test program  NAME_test   (GoogleTest; one ctest entry a test case)
 #   x_bench.cc  goes into the bench program NAME_bench  (Google Benchmark)
 #   x_fuzz.cc   is one libFuzzer program    NAME_x_fuzz (preset fuzz; a plain build skips it)
-# Test code that several test files share lies in x_testing.h / x_testing.cc: it is linked into tests,
-# benches and fuzzers of this folder, and as sluice_NAME_testing into those of others.
+# Test code that several test files share lies in x_testing.h / x_testing.cc: it is linked into
+# tests, benches and fuzzers of this folder, and as sluice_NAME_testing into those of others.
 include(GoogleTest)
 
 function(sluice_layer NAME)

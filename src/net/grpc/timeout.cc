@@ -3,7 +3,7 @@
 namespace sluice::net {
 namespace {
 
-constexpr std::size_t kTimeoutDigitsMax = 8;  // by the protocol
+constexpr std::size_t kTimeoutDigits = 8;  // by the protocol
 
 TimeNs unit_ns(char unit) {
     switch (unit) {
@@ -27,7 +27,7 @@ TimeNs unit_ns(char unit) {
 }  // namespace
 
 std::optional<TimeNs> parse_grpc_timeout(std::string_view text) noexcept {
-    if (text.size() < 2 || text.size() > kTimeoutDigitsMax + 1) return std::nullopt;
+    if (text.size() < 2 || text.size() > kTimeoutDigits + 1) return std::nullopt;
     const TimeNs unit = unit_ns(text.back());
     if (unit == 0) return std::nullopt;
     TimeNs count = 0;

@@ -24,12 +24,12 @@ struct KeyValue {
     bool operator==(const KeyValue&) const = default;
 };
 
-// One change of one key. For a delete, kv holds the key and the revision of the delete, nothing else.
+// One change of one key. For a delete, kv holds the key and the revision of the delete, no more.
 struct Event {
     enum class Type : std::uint8_t { kPut = 0, kDelete = 1 };
 
     Type type = Type::kPut;
-    std::uint32_t sub = 0;   // position within the transaction
+    std::uint32_t sub = 0;  // position within the transaction
     KeyValue kv;
     KeyValue prev;           // prev.version == 0: the key did not exist before
     bool prev_known = true;  // false: the previous version has been compacted away
