@@ -60,11 +60,11 @@ inline constexpr std::size_t kIoVectorParts = 256;  // parts a gathered write; k
 inline constexpr std::size_t kChunkSmallBytes = 16 << 10;  // bytes; one HTTP/2 frame, one read
 inline constexpr std::size_t kChunkLargeBytes = 64 << 10;  // bytes; one writev of a busy connection
 
-inline constexpr unsigned kSpinsBeforeYield = 200;            // rounds; then sched_yield()
-inline constexpr std::size_t kPooledSmallChunks = 128;        // free chunks a worker keeps: 2 MiB
-inline constexpr std::size_t kPooledLargeChunks = 32;         // free chunks a worker keeps: 2 MiB
-inline constexpr std::size_t kWatchesPerPollerMax = 1 << 21;  // registrations; 16 B each
-inline constexpr std::int64_t kAcceptPauseMinNs = 10'000'000;     // ns; out of descriptors
+inline constexpr unsigned kSpinsBeforeYield = 200;             // rounds; then sched_yield()
+inline constexpr std::size_t kPooledSmallChunks = 128;         // free chunks a worker keeps: 2 MiB
+inline constexpr std::size_t kPooledLargeChunks = 32;          // free chunks a worker keeps: 2 MiB
+inline constexpr std::size_t kWatchesPerPollerMax = 1 << 21;   // registrations; 16 B each
+inline constexpr std::int64_t kAcceptPauseMinNs = 10'000'000;  // ns; out of descriptors
 inline constexpr std::int64_t kAcceptPauseMaxNs = 1'000'000'000;  // ns; the pause doubles up to it
 
 // ---- net
@@ -136,6 +136,19 @@ inline constexpr std::size_t kReplayBatchBytes = 4 << 20;     // read from the l
 
 // ---- etcd
 // -----------------------------------------------------------------------------------------
+inline constexpr std::size_t kWatchStreamBytesMax = 256 << 10;  // queued for one slow client
+inline constexpr std::size_t kWatchMessageOverhead = 32;       // bytes a queued message counts more
+inline constexpr std::size_t kWatchRecentBytesMax = 16 << 20;  // events kept for catching up
+inline constexpr std::size_t kWatchRecentRevisionsMax = 100'000;  // the same, for tiny ones
+inline constexpr std::size_t kWatchSliceBytes = 256 << 10;        // of history in one catch-up step
+inline constexpr std::size_t kWatchSliceRevisions = 1000;  // the same, for tiny ones; as etcd's
+inline constexpr std::size_t kWatchSliceWatchers = 1024;   // served in one step; about 0.5 ms
+inline constexpr std::size_t kWatchSliceRangesMax = 64;    // told to history; more: all keys
+inline constexpr std::size_t kWatchersPerStreamMax = 1'000'000;     // then "too many requests"
+inline constexpr std::int64_t kLeaseTtlMaxSeconds = 9'000'000'000;  // as etcd's
+inline constexpr std::size_t kLeaseExpireBatch = 500;               // leases in one expiry proposal
+inline constexpr std::int64_t kLeaseExpireIntervalMs = 500;         // between full batches: 1000/s
+inline constexpr std::int64_t kLeaseExpireRetryMs = 3000;  // before an expiry is proposed again
 
 // ---- observe
 // --------------------------------------------------------------------------------------
