@@ -60,11 +60,14 @@ inline constexpr std::size_t kIoVectorParts = 256;  // parts a gathered write; k
 inline constexpr std::size_t kChunkSmallBytes = 16 << 10;  // bytes; one HTTP/2 frame, one read
 inline constexpr std::size_t kChunkLargeBytes = 64 << 10;  // bytes; one writev of a busy connection
 
-inline constexpr unsigned kSpinsBeforeYield = 200;             // rounds; then sched_yield()
-inline constexpr std::size_t kPooledSmallChunks = 128;         // free chunks a worker keeps: 2 MiB
-inline constexpr std::size_t kPooledLargeChunks = 32;          // free chunks a worker keeps: 2 MiB
-inline constexpr std::size_t kWatchesPerPollerMax = 1 << 21;   // registrations; 16 B each
-inline constexpr std::int64_t kAcceptPauseMinNs = 10'000'000;  // ns; out of descriptors
+inline constexpr std::size_t kEventsPerPoll = 256;      // then fibers get their turn
+inline constexpr unsigned kUringSubmissions = 256;      // entries; more take a further call
+inline constexpr unsigned kUringCompletions = 4096;     // entries; beyond it the kernel keeps them
+inline constexpr unsigned kSpinsBeforeYield = 200;      // rounds; then sched_yield()
+inline constexpr std::size_t kPooledSmallChunks = 128;  // free chunks a worker keeps: 2 MiB
+inline constexpr std::size_t kPooledLargeChunks = 32;   // free chunks a worker keeps: 2 MiB
+inline constexpr std::size_t kWatchesPerPollerMax = 1 << 21;      // registrations; 16 B each
+inline constexpr std::int64_t kAcceptPauseMinNs = 10'000'000;     // ns; out of descriptors
 inline constexpr std::int64_t kAcceptPauseMaxNs = 1'000'000'000;  // ns; the pause doubles up to it
 
 // ---- net

@@ -1,0 +1,226 @@
+#include "io/uring_poller.h"
+
+#include <poll.h>
+
+#include <atomic>
+#include <cerrno>
+#include <ctime>
+#include <utility>
+
+#include "base/check.h"
+
+namespace sluice::io {
+namespace {
+
+// Linux 6.15; newer than our kernel headers. A thread that waits for I/O is then not shown as
+// iowait.
+constexpr unsigned kFeatureNoIowait = 1u << 17;
+constexpr unsigned kEnterNoIowait = 1u << 7;
+
+unsigned to_poll(std::uint32_t interest) {
+    unsigned mask = POLLRDHUP;
+    if ((interest & kReadable) != 0) mask |= POLLIN;
+    if ((interest & kWritable) != 0) mask |= POLLOUT;
+    return mask;
+}
+
+std::uint32_t from_poll(int result) {
+    if (result < 0) return kReadable | kWritable | kHangup;
+    const auto mask = static_cast<unsigned>(result);
+    std::uint32_t ready = 0;
+    if ((mask & POLLIN) != 0) ready |= kReadable;
+    if ((mask & POLLOUT) != 0) ready |= kWritable;
+    if ((mask & (POLLHUP | POLLRDHUP | POLLERR)) != 0) ready |= kHangup;
+    return ready;
+}
+
+unsigned load_acquire(unsigned* shared) {
+    return std::atomic_ref<unsigned>(*shared).load(std::memory_order_acquire);
+}
+
+}  // namespace
+
+UringPoller::UringPoller() = default;
+
+UringPoller::~UringPoller() {
+    if (ring_ready_) io_uring_queue_exit(&ring_);
+}
+
+Result<std::unique_ptr<UringPoller>> UringPoller::create() {
+    std::unique_ptr<UringPoller> poller(new UringPoller);
+    const int result = poller->set_up();
+    if (result == 0) return poller;
+    return fail(Code::kUnavailable, Error::from_errno(result, "set up io_uring").message());
+}
+
+// Tries the best set of flags first; -EINVAL means that the kernel does not know one of them.
+int UringPoller::set_up() {
+    constexpr unsigned kAlways = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE;
+    constexpr unsigned kChoices[] = {
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+        0,
+    };
+    int result = -EINVAL;
+    for (const unsigned choice : kChoices) {
+        io_uring_params params{};
+        params.flags = kAlways | choice;
+        params.cq_entries = limits::kUringCompletions;
+        result = io_uring_queue_init_params(limits::kUringSubmissions, &ring_, &params);
+        if (result != -EINVAL) break;
+    }
+    if (result < 0) return result;
+    ring_ready_ = true;
+    // Both came with Linux 5.11 or 5.13 as multishot polls did; below that we do not use the ring.
+    constexpr unsigned kNeeded = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_RSRC_TAGS;
+    return (ring_.features & kNeeded) == kNeeded ? 0 : -ENOSYS;
+}
+
+void UringPoller::start() {
+    // io_uring_enable_rings() by hand: Debian 12's shared liburing does not export it.
+    const int result = io_uring_register(static_cast<unsigned>(ring_.ring_fd),
+                                         IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+    SLUICE_CHECK(result >= 0);
+    watches_.bind_worker();
+    started_ = true;
+    prepare_poll(wake_.fd(), POLLIN, kWakeToken);
+}
+
+Status UringPoller::add(Watch& watch, std::uint32_t interest) {
+    SLUICE_TRY_ASSIGN(const WatchTable::Token token, watches_.insert(watch, *this, interest));
+    push({.token = token, .kind = Command::Kind::kArm});
+    return {};
+}
+
+void UringPoller::remove(Watch& watch) {
+    SLUICE_CHECK(watch.poller() == this);
+    const WatchTable::Token token = watches_.token_of(watch);
+    watches_.erase(watch);
+    push({.token = token, .kind = Command::Kind::kDisarm});
+}
+
+void UringPoller::push(Command command) {
+    {
+        SpinGuard guard(commands_lock_);
+        commands_.push_back(command);
+    }
+    if (!watches_.on_worker()) wake();
+}
+
+// An arm whose Watch has gone meanwhile is dropped. If it goes only after the look here, the poll
+// may be armed on a descriptor that was closed or reused: its events are stale, and the disarm that
+// follows in the queue takes it away.
+void UringPoller::prepare_commands() {
+    {
+        SpinGuard guard(commands_lock_);
+        std::swap(commands_, taken_commands_);
+    }
+    for (const Command& command : taken_commands_) {
+        WatchTable::Registration registration{};
+        if (command.kind == Command::Kind::kDisarm) {
+            io_uring_sqe* sqe = next_sqe();
+            io_uring_prep_poll_remove(sqe, command.token);
+            sqe->user_data = kIgnoredToken;
+        } else if (watches_.find(command.token, registration)) {
+            prepare_poll(registration.fd, to_poll(registration.interest), command.token);
+        }
+    }
+    taken_commands_.clear();
+}
+
+void UringPoller::prepare_poll(int fd, unsigned mask, std::uint64_t token) {
+    io_uring_sqe* sqe = next_sqe();
+    io_uring_prep_poll_multishot(sqe, fd, mask);
+    sqe->user_data = token;
+}
+
+io_uring_sqe* UringPoller::next_sqe() {
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    if (sqe != nullptr) return sqe;
+    enter(0, 0);
+    sqe = io_uring_get_sqe(&ring_);
+    SLUICE_CHECK(sqe != nullptr);
+    return sqe;
+}
+
+// Shows the kernel the prepared entries (what io_uring_submit() does before its system call) and
+// returns how many it has not taken yet.
+unsigned UringPoller::publish_submissions() noexcept {
+    io_uring_sq& sq = ring_.sq;
+    unsigned tail = *sq.ktail;
+    for (; sq.sqe_head != sq.sqe_tail; ++sq.sqe_head, ++tail) {
+        sq.array[tail & sq.ring_mask] = sq.sqe_head & sq.ring_mask;
+    }
+    std::atomic_ref<unsigned>(*sq.ktail).store(tail, std::memory_order_release);
+    return tail - load_acquire(sq.khead);
+}
+
+// One system call: submits, lets the kernel run what it has deferred, and waits if wait_for > 0.
+void UringPoller::enter(unsigned wait_for, TimeNs timeout_ns) {
+    __kernel_timespec timeout{.tv_sec = timeout_ns / kSecond, .tv_nsec = timeout_ns % kSecond};
+    io_uring_getevents_arg argument{};
+    if (wait_for > 0 && timeout_ns != kNever) {
+        argument.ts = reinterpret_cast<std::uintptr_t>(&timeout);
+    }
+    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    if ((ring_.features & kFeatureNoIowait) != 0) flags |= kEnterNoIowait;
+    const unsigned to_submit = publish_submissions();
+    ++system_calls_;
+    // The signal-set parameter carries the argument when EXT_ARG is set; hence the cast.
+    const int result =
+        io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), to_submit, wait_for, flags,
+                        reinterpret_cast<sigset_t*>(&argument), sizeof argument);
+    const bool harmless = result >= 0 || result == -ETIME || result == -EINTR ||
+                          result == -EAGAIN || result == -EBUSY;
+    SLUICE_CHECK(harmless);
+}
+
+unsigned UringPoller::poll(TimeNs timeout_ns) {
+    if (!started_) start();
+    prepare_commands();
+    constexpr unsigned kKernelHasWork = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+    const bool to_submit = ring_.sq.sqe_head != ring_.sq.sqe_tail;
+    if (io_uring_cq_ready(&ring_) > 0 || timeout_ns <= 0) {
+        const bool pending = (load_acquire(ring_.sq.kflags) & kKernelHasWork) != 0;
+        const bool flagged = (ring_.flags & IORING_SETUP_TASKRUN_FLAG) != 0;
+        if (to_submit || pending || !flagged) enter(0, 0);
+    } else {
+        enter(1, timeout_ns);
+    }
+    return reap();
+}
+
+// Copies a batch out of the ring first: callbacks may add and remove.
+unsigned UringPoller::reap() {
+    unsigned count = 0;
+    unsigned head = 0;
+    io_uring_cqe* cqe = nullptr;
+    io_uring_for_each_cqe(&ring_, head, cqe) {
+        if (count == completions_.size()) break;
+        completions_[count++] = {cqe->user_data, cqe->res, cqe->flags};
+    }
+    io_uring_cq_advance(&ring_, count);
+    unsigned dispatched = 0;
+    for (unsigned i = 0; i < count; ++i) {
+        const Completion& done = completions_[i];
+        if (complete(done.token, done.result, done.flags)) ++dispatched;
+    }
+    return dispatched;
+}
+
+// A multishot poll that has ended by itself (the kernel ran out of room, or such) is armed again:
+// the kernel then reports what is ready at that moment, so no edge is lost. One that was refused
+// (a bad descriptor) is not; its owner hears of it as a hang-up.
+bool UringPoller::complete(std::uint64_t token, int result, unsigned flags) {
+    const bool ended = (flags & IORING_CQE_F_MORE) == 0;
+    if (token == kIgnoredToken) return false;
+    if (token == kWakeToken) {
+        wake_.consume();
+        if (ended) prepare_poll(wake_.fd(), POLLIN, kWakeToken);
+        return false;
+    }
+    if (ended && result >= 0) push({.token = token, .kind = Command::Kind::kArm});
+    return watches_.dispatch(token, from_poll(result));
+}
+
+}  // namespace sluice::io
