@@ -1,0 +1,92 @@
+#include "io/listener.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/limits.h"
+#include "io/fd_waiter.h"
+#include "io/socket.h"
+#include "sync/event.h"
+
+namespace sluice::io {
+namespace {
+
+int open_spare() {
+    return sys::open("/dev/null", O_RDONLY, 0);
+}
+
+bool out_of_resources(int error) {
+    return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
+}  // namespace
+
+Listener::Listener(Descriptor socket, OnAccept on_accept)
+    : socket_(std::move(socket)), on_accept_(std::move(on_accept)), spare_(open_spare()) {}
+
+Status Listener::run(const sync::Context& context) {
+    FdWaiter waiter(socket_.get());
+    SLUICE_TRY(waiter.start());
+    TimeNs pause_ns = limits::kAcceptPauseMinNs;
+    while (!context.ended()) {
+        if (accept_waiting(context)) {
+            pause_ns = limits::kAcceptPauseMinNs;
+            (void)waiter.wait(kReadable, context);
+            continue;
+        }
+        turn_one_away();
+        // Nothing sets this event: it is a sleep that the context can end.
+        sync::Event never;
+        sync::Context pause(&context, sync::deadline_after(pause_ns));
+        (void)never.wait(pause);
+        pause_ns = std::min(2 * pause_ns, limits::kAcceptPauseMaxNs);
+    }
+    return {};
+}
+
+// Accepts until nobody waits (true), or until there are no resources (false).
+bool Listener::accept_waiting(const sync::Context& context) {
+    while (!context.ended()) {
+        Address peer;
+        const int fd = accept_tcp(socket_.get(), &peer);
+        if (fd == -EAGAIN) return true;
+        if (out_of_resources(fd)) return false;
+        if (fd < 0) {
+            // The connection died while it waited (ECONNABORTED and the network's errors).
+            errors_.fetch_add(1, std::memory_order_relaxed);
+            rt::checkpoint();
+            continue;
+        }
+        accepted_.fetch_add(1, std::memory_order_relaxed);
+        on_accept_(Descriptor(fd), peer);
+        rt::checkpoint();
+    }
+    return true;
+}
+
+// The spare descriptor makes room for exactly one accept, whose connection is closed at once.
+void Listener::turn_one_away() {
+    if (!spare_.valid()) spare_.reset(open_spare());
+    if (!spare_.valid()) return;
+    spare_.reset();
+    const int fd = accept_tcp(socket_.get());
+    if (fd >= 0) {
+        sys::close(fd);
+        turned_away_.fetch_add(1, std::memory_order_relaxed);
+    }
+    spare_.reset(open_spare());
+}
+
+Result<Address> Listener::address() const {
+    return local_address(socket_.get());
+}
+
+Listener::Stats Listener::stats() const noexcept {
+    return {.accepted = accepted_.load(std::memory_order_relaxed),
+            .turned_away = turned_away_.load(std::memory_order_relaxed),
+            .errors = errors_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace sluice::io
