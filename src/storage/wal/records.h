@@ -25,8 +25,8 @@ struct LogEntry {
     std::uint64_t term = 0;
     std::uint64_t index = 0;  // 1 is the first
     EntryType type = EntryType::kNormal;
-    std::string_view head;
-    std::string_view body;
+    std::string_view head = {};
+    std::string_view body = {};
     void* local = nullptr;  // the proposer's object on the node that proposed it; never stored
 
     std::size_t bytes() const noexcept { return head.size() + body.size(); }
@@ -43,10 +43,10 @@ struct HardState {
 
 // The members by role, in raftpb.ConfState's parts. Sorted, without duplicates.
 struct Configuration {
-    std::vector<std::uint64_t> voters;
-    std::vector<std::uint64_t> learners;
-    std::vector<std::uint64_t> voters_outgoing;  // joint: the old half
-    std::vector<std::uint64_t> learners_next;    // joint: voters that become learners
+    std::vector<std::uint64_t> voters = {};
+    std::vector<std::uint64_t> learners = {};
+    std::vector<std::uint64_t> voters_outgoing = {};  // joint: the old half
+    std::vector<std::uint64_t> learners_next = {};    // joint: voters that become learners
     bool auto_leave = false;
 
     bool operator==(const Configuration&) const = default;

@@ -51,10 +51,10 @@ struct WalOptions {
 // One group, in the order in which recovery sees it: truncate_after, entries, the rest.
 struct WalGroup {
     // Drop every entry behind this index first (a follower whose tail conflicts).
-    std::optional<std::uint64_t> truncate_after;
+    std::optional<std::uint64_t> truncate_after = {};
     // Contiguous: the first follows last_index() (after the truncation). Views are read during
     // write() only.
-    std::span<const LogEntry> entries;
+    std::span<const LogEntry> entries = {};
     const HardState* hard_state = nullptr;
     const Configuration* configuration = nullptr;
     const SnapshotMark* snapshot = nullptr;
