@@ -33,6 +33,7 @@ struct Header {
     std::uint32_t entry = 0;  // for the decoder: the dynamic table's insert number, 0: not in it
     HeaderId id = HeaderId::kNone;
     bool valid = true;  // name and value have only characters that RFC 9113 section 8.2.1 allows
+    bool is_table_view = false;  // for the decoder: the next insert may overwrite it
 };
 
 // Memory for decoding one block: about 64 KB at most, one per worker, lent to feed(). Its content
@@ -47,9 +48,12 @@ class Scratch {
   private:
     friend class HpackDecoder;
     friend class HeaderBlock;
+    std::string_view keep(std::string_view text) noexcept;  // a copy that lasts for this block
+
     std::vector<Header> headers_;
     std::unique_ptr<char[]> text_;
     std::size_t text_used_ = 0;
+    std::size_t headers_kept_ = 0;  // headers_[0..this) are not views of a table
 };
 
 class HeaderBlock {
@@ -76,14 +80,15 @@ class HeaderBlock {
     // The second header block of a message: trailers.
     bool is_trailers() const noexcept { return is_trailers_; }
 
-    // For Session.
+    // For Session. `tag` is the cached one, or 0 for a block that `scratch` holds decoded.
     HeaderBlock(HpackDecoder& decoder, Scratch& scratch, std::string_view bytes, std::uint64_t tag,
-                bool decoded, bool is_trailers) noexcept
+                bool may_cache, bool is_trailers) noexcept
         : decoder_(decoder),
           scratch_(scratch),
           bytes_(bytes),
           tag_(tag),
-          decoded_(decoded),
+          decoded_(tag == 0),
+          may_cache_(may_cache),
           is_trailers_(is_trailers) {}
 
   private:
@@ -92,6 +97,7 @@ class HeaderBlock {
     std::string_view bytes_;
     std::uint64_t tag_;
     bool decoded_;
+    bool may_cache_;
     bool is_trailers_;
 };
 

@@ -34,18 +34,25 @@
 // Cost: an all-indexed gRPC call of 300 bytes, parsed and answered, see docs/wire.md.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
 #include "base/shared_bytes.h"
 #include "net/http2/error_code.h"
+#include "net/http2/flood_guard.h"
+#include "net/http2/frame.h"
 #include "net/http2/header_block.h"
 #include "net/http2/header_field.h"
+#include "net/http2/hpack_decoder.h"
+#include "net/http2/hpack_encoder.h"
+#include "net/http2/keepalive_guard.h"
 #include "net/http2/output_buffer.h"
 #include "net/http2/session_config.h"
+#include "net/http2/stream_table.h"
 
 namespace sluice::http2 {
 
@@ -178,16 +185,155 @@ class Session {
 
     // ---- state
 
-    bool is_closed() const noexcept;  // feed() would return kClose
-    ErrorCode close_code() const noexcept;
-    std::string_view close_reason() const noexcept;  // a constant text for logs, "" while open
-    bool is_open(StreamId id) const noexcept;        // known and not closed on the wire
+    bool is_closed() const noexcept { return is_closed_; }  // feed() would return kClose
+    ErrorCode close_code() const noexcept { return close_code_; }
+    std::string_view close_reason() const noexcept {
+        return close_reason_;
+    }  // a constant text for logs, "" while open
+    bool is_open(StreamId id) const noexcept;               // known and not closed on the wire
     std::size_t pending_bytes(StreamId id) const noexcept;  // queued payload of one stream
-    std::size_t pending_bytes() const noexcept;             // of all streams
-    std::uint32_t streams() const noexcept;  // not yet released, or not yet done on the wire
-    std::uint32_t peer_streams_max() const noexcept;  // what the peer lets us open
-    Role role() const noexcept;
+    std::size_t pending_bytes() const noexcept { return pending_bytes_; }  // of all streams
+    std::uint32_t streams() const noexcept {
+        return streams_.count();
+    }  // not yet released, or not yet done on the wire
+    std::uint32_t peer_streams_max() const noexcept {
+        return peer_streams_max_;
+    }  // what the peer lets us open
+    Role role() const noexcept { return role_; }
     std::size_t memory_bytes() const noexcept;  // of this session, its tables and queues
+
+  private:
+    enum class ClosedHow : std::uint8_t { kForgotten, kEnded, kResetByPeer, kResetByUs };
+    enum class DrainStep : std::uint8_t { kNone, kAnnounced, kFinal };
+    enum class Tell : bool { kNo, kYes };
+
+    // The DATA frame whose payload is being delivered.
+    struct DataFrame {
+        std::uint32_t left = 0;  // bytes of the frame still to come, padding included
+        StreamId stream = 0;
+        std::uint8_t padding = 0;
+        bool is_active = false;
+        bool needs_padding_length = false;
+        bool is_discarded = false;
+        bool ends_stream = false;
+    };
+
+    // What the state of its stream says about a header block, before it is decoded.
+    struct Verdict {
+        bool ignored = false;
+        ErrorCode refusal = ErrorCode::kNoError;  // else: the stream error to answer with
+    };
+
+    // Input (session_input.cc, session_control.cc).
+    void take_preface(std::string_view& bytes);
+    void take_frame(std::string_view& bytes);
+    const char* gather(std::string_view& bytes, std::size_t size);
+    bool begin_frame();
+    void on_frame(std::string_view payload);
+    void begin_data();
+    void take_data(std::string_view& bytes);
+    void deliver_data(std::string_view piece, bool is_last);
+    bool check_content(std::uint32_t size);
+    void on_settings_frame(std::string_view payload);
+    bool apply_setting(Setting id, std::uint32_t value);
+    void apply_initial_window(std::uint32_t value);
+    void on_ping_frame(std::string_view payload);
+    bool finish_drain(std::uint64_t ping_payload);
+    void on_goaway_frame(std::string_view payload);
+    void on_window_update_frame(std::string_view payload);
+    void on_rst_stream_frame(std::string_view payload);
+    void on_priority_frame(std::string_view payload);
+
+    // Header blocks (session_headers.cc).
+    void on_headers_frame(std::string_view payload);
+    void on_continuation_frame(std::string_view payload);
+    void on_header_block(std::string_view block);
+    Verdict judge_request_stream();
+    Verdict judge_response_stream();
+    Verdict judge_closed_stream(ClosedHow how);
+    void on_request(std::string_view block, std::uint64_t tag);
+    void on_response(std::string_view block);
+    void deliver_headers(Stream& stream, HeaderBlock& block, bool end_stream);
+    void refuse_too_large(StreamId id);
+
+    // Stream state (session_streams.cc).
+    Stream& add_stream(StreamId id);
+    void erase_stream(Stream& stream);
+    void settle(Stream& stream, Tell tell);
+    void close_stream(Stream& stream, ClosedHow how, ErrorCode code, Tell tell);
+    void stream_error(StreamId id, ErrorCode code);
+    void remember_closed(StreamId id, ClosedHow how) noexcept;
+    ClosedHow recall_closed(StreamId id) const noexcept;
+    bool is_idle(StreamId id) const noexcept;
+    void grant_connection(std::uint32_t bytes);
+
+    // Output (session_output.cc).
+    void connection_error(ErrorCode code, const char* reason);
+    bool spend(Flood kind);
+    void write_frame(FrameType type, std::uint8_t flags, StreamId id, std::string_view payload);
+    void write_settings();
+    void write_goaway(StreamId last_id, ErrorCode code, std::string_view debug);
+    void write_rst_stream(StreamId id, ErrorCode code);
+    void write_window_update(StreamId id, std::uint32_t increment);
+    void write_headers(StreamId id, std::span<const HeaderField> fields, bool end_stream);
+    void write_long_headers(StreamId id, std::span<const HeaderField> fields, std::uint8_t flags,
+                            std::size_t bound);
+    void write_data_header(StreamId id, std::uint32_t length, bool end_stream);
+    void on_sent() noexcept;
+    void unpark(Stream& stream) noexcept;
+    void drop_pending(Stream& stream) noexcept;
+    void produce_frame(PendingOutput& output);
+    void finish_pending(Stream& stream);
+    void tell_writable(Stream& stream);
+    void tell_all_writable();
+    bool fits_now(const Stream& stream, std::size_t size) const noexcept;
+    bool is_above_limits(const Stream& stream) const noexcept;
+
+    const SessionConfig& config_;
+    SessionHandler& handler_;
+    OutputBuffer& out_;
+    Scratch* scratch_ = nullptr;  // lent by the feed() that is running
+    TimeNs now_ = 0;
+    HpackDecoder decoder_;
+    HpackEncoder encoder_;
+    StreamTable streams_;
+    PendingQueue queue_;
+    std::size_t pending_bytes_ = 0;  // of all streams
+    FloodGuard flood_;
+    KeepaliveGuard keepalive_;
+
+    std::string partial_;        // the part of a frame's header or payload that has come
+    std::string header_block_;   // fragments of a block, until END_HEADERS
+    FrameHeader frame_;          // the current one, if has_frame_
+    FrameHeader headers_frame_;  // the HEADERS frame that the block belongs to
+    DataFrame data_;
+
+    std::int32_t send_window_ = kDefaultWindowBytes;
+    std::int32_t receive_window_ = kDefaultWindowBytes;
+    std::uint32_t consumed_ = 0;  // of the connection window, not yet granted again
+    std::uint32_t peer_initial_window_ = kDefaultWindowBytes;
+    std::uint32_t peer_streams_max_ = UINT32_MAX;
+
+    StreamId last_peer_id_ = 0;                      // highest stream that the peer has opened
+    StreamId next_id_ = 1;                           // of the client's streams
+    StreamId refuse_above_ = kStreamIdMax;           // after our GOAWAY
+    StreamId peer_last_id_ = kStreamIdMax;           // from the peer's GOAWAY
+    std::array<std::uint32_t, 16> recent_closed_{};  // id and ClosedHow, a ring
+    std::uint8_t recent_closed_next_ = 0;
+
+    std::uint8_t preface_left_ = 0;
+    std::uint8_t continuations_ = 0;
+    Role role_;
+    DrainStep drain_ = DrainStep::kNone;
+    bool has_frame_ : 1 = false;
+    bool expects_continuation_ : 1 = false;
+    bool has_peer_settings_ : 1 = false;
+    bool is_closed_ : 1 = false;
+    bool has_peer_goaway_ : 1 = false;
+    bool depends_on_itself_ : 1 = false;    // the HEADERS frame's priority
+    bool is_blocked_on_total_ : 1 = false;  // some stream waits for pending_bytes_ to fall
+    ErrorCode close_code_ = ErrorCode::kNoError;
+    const char* close_reason_ = "";
 };
 
 }  // namespace sluice::http2

@@ -27,7 +27,6 @@ struct SessionConfig {
     std::uint32_t stream_window_bytes = limits::kHttp2StreamWindowBytes;
     std::uint32_t connection_window_bytes = limits::kHttp2ConnectionWindowBytes;  // >= 65,535
     std::uint32_t header_list_bytes_max = limits::kHttp2HeaderListBytesMax;
-    std::uint32_t header_table_bytes = limits::kHpackTableBytes;  // 0..kHpackTableBytes
 
     // send_data() reports kBlocked from these on; on_writable() follows below half of them.
     std::uint32_t stream_pending_bytes = limits::kHttp2StreamPendingBytes;
