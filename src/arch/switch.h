@@ -3,7 +3,8 @@
 // A Context is either a fiber's (prepared on a stack by prepare()) or a thread's own (adopted by
 // adopt_thread()). switch_to(from, to, argument) suspends `from`, the running one, and goes on in
 // `to`; a fiber's first switch calls its entry. enter() must be the entry's first act, and the last
-// switch away from a context that ends passes ends = true.
+// switch away from a context that ends passes ends = true. The entry function itself is declared
+// SLUICE_UNINSTRUMENTED, since it never returns and would leave its frame in TSan's shadow stack.
 //
 // In a plain build a Context is one pointer and all this is the bare switch.
 //
@@ -19,6 +20,7 @@
 
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define SLUICE_ASAN 1
+#include <pthread.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #else
@@ -30,6 +32,8 @@
 #else
 #define SLUICE_TSAN 0
 #endif
+
+#define SLUICE_UNINSTRUMENTED __attribute__((disable_sanitizer_instrumentation))
 
 namespace sluice::arch {
 
@@ -61,6 +65,15 @@ class Context {
         tsan_fiber_ = __tsan_get_current_fiber();
         owns_tsan_fiber_ = false;
 #endif
+#if SLUICE_ASAN
+        pthread_attr_t attributes;
+        void* lower = nullptr;
+        if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+            pthread_attr_getstack(&attributes, &lower, &stack_bytes_);
+            pthread_attr_destroy(&attributes);
+        }
+        stack_lower_ = lower;
+#endif
     }
 
     // Frees what a sanitizer keeps for the stack. The context must not run.
@@ -74,11 +87,10 @@ class Context {
 
   private:
     friend void* switch_to(Context& from, Context& to, void* argument, bool ends) noexcept;
-    friend void enter(Context& origin) noexcept;
 
     RawContext raw_ = nullptr;
 #if SLUICE_ASAN
-    const void* stack_lower_ = nullptr;  // a thread's: learnt when a fiber first leaves it
+    const void* stack_lower_ = nullptr;
     std::size_t stack_bytes_ = 0;
     void* fake_stack_ = nullptr;
 #endif
@@ -113,12 +125,10 @@ class Context {
     return passed;
 }
 
-// The first act of a fiber's entry: `origin` is the thread's context that switched to it.
-inline void enter(Context& origin) noexcept {
+// The first act of a fiber's entry.
+inline void enter() noexcept {
 #if SLUICE_ASAN
-    __sanitizer_finish_switch_fiber(nullptr, &origin.stack_lower_, &origin.stack_bytes_);
-#else
-    (void)origin;
+    __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
 #endif
 }
 

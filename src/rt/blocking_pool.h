@@ -8,7 +8,9 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <list>
 #include <mutex>
+#include <thread>
 #include <type_traits>
 
 #include "base/clock.h"
@@ -45,7 +47,8 @@ class BlockingPool {
     Stats stats() const;
 
   private:
-    void thread_main();
+    void start_thread();  // mutex_ is held
+    void thread_main(std::list<std::thread>::iterator self);
 
     const unsigned threads_max_;
     const TimeNs idle_ns_;
@@ -58,6 +61,8 @@ class BlockingPool {
     unsigned idle_ = 0;      // threads that wait for a job
     unsigned promised_ = 0;  // of those, how many a queued job has already woken
     bool stopping_ = false;
+    std::list<std::thread> threads_;
+    std::list<std::thread> ended_threads_;  // to be joined
     Stats stats_;
 };
 

@@ -49,11 +49,11 @@ class Fiber {
     Fiber(const Fiber&) = delete;
     Fiber& operator=(const Fiber&) = delete;
 
-    std::uint64_t id() const noexcept { return id_; }
-    const char* name() const noexcept { return name_; }
+    std::uint64_t id() const noexcept { return id_.load(std::memory_order_relaxed); }
+    const char* name() const noexcept { return name_.load(std::memory_order_relaxed); }
     FiberState state() const noexcept { return state_.load(std::memory_order_acquire); }
     // Meaningful while the state is kWaiting.
-    WaitReason wait_reason() const noexcept { return wait_reason_; }
+    WaitReason wait_reason() const noexcept { return wait_reason_.load(std::memory_order_relaxed); }
     Runtime& runtime() const noexcept { return *runtime_; }
 
     // Called on the fiber itself. Cost: about 5 ns.
@@ -66,14 +66,11 @@ class Fiber {
     }
 
   private:
-    friend class FiberFactory;
     friend class FiberList;
     friend class Inbox;
-    friend class Runtime;
+    friend class Scheduler;
     friend class StackArena;
-    friend class StackCache;
     friend class Worker;
-    friend void ready(Fiber* fiber);
 
     // The C++ ABI's per-thread exception state; swapped at every switch (Itanium C++ ABI 2.2.2).
     struct ExceptionState {
@@ -87,7 +84,7 @@ class Fiber {
     arch::Context context_;  // where to go on, while not running
     Fiber* next_ = nullptr;  // link of the one queue it is in
     std::atomic<FiberState> state_{FiberState::kFree};
-    WaitReason wait_reason_ = WaitReason::kOther;
+    std::atomic<WaitReason> wait_reason_{WaitReason::kOther};
     void (*entry_)(void* closure) = nullptr;
     void* closure_ = nullptr;
     ExceptionState exceptions_;
@@ -95,8 +92,9 @@ class Fiber {
     std::uint64_t run_queue_ticks_ = 0;
     std::uint64_t running_ticks_ = 0;
     std::uint64_t switches_ = 0;
-    std::uint64_t id_ = 0;
-    const char* name_ = "";
+    std::atomic<std::uint64_t> id_{0};  // this and the name: atomic for dumps
+    std::uint32_t slot_index_ = 0;      // in the StackArena
+    std::atomic<const char*> name_{""};
     Runtime* runtime_;
     void* locals_[static_cast<int>(FiberLocal::kCount)] = {};
 };

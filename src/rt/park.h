@@ -43,8 +43,9 @@ void park(WaitReason reason, F&& after) {
 
 // Makes a parked fiber runnable: exactly once for each park() whose `after` returned true. Any
 // thread, worker or not, and the scheduler's stack (timer callbacks, I/O completions). Never
-// suspends. On a worker the fiber goes to that worker's queue and will run next on it; from other
-// threads to the global queue (one lock), and an idle worker is woken if there is one.
+// suspends. Called by a fiber, the other fiber will run next on the same worker; called from a
+// scheduler's stack it goes to the tail of that worker's queue; from other threads to the global
+// queue (one lock), and an idle worker is woken if there is one.
 void ready(Fiber* fiber);
 
 // A list of parked fibers, linked through the fibers themselves: to make many ready at once. The
@@ -62,6 +63,7 @@ class FiberList {
     bool empty() const noexcept { return head_ == nullptr; }
     std::size_t size() const noexcept { return size_; }
     void push_back(Fiber* fiber) noexcept;
+    void push_front(Fiber* fiber) noexcept;
     // nullptr when empty.
     Fiber* pop_front() noexcept;
     void append(FiberList&& other) noexcept;

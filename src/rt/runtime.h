@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/tick_clock.h"
 #include "rt/fiber.h"
 #include "rt/poller.h"
 
@@ -32,8 +33,9 @@ class Scheduler;
 
 struct Options {
     unsigned workers = 0;  // 0: one for each CPU this process may use
-    // Called once for each worker, in the constructor. Empty: a poller without I/O.
-    std::function<std::unique_ptr<Poller>(unsigned worker)> make_poller;
+    // Called by each worker's own thread before it serves (a ring may belong to that thread), once
+    // in each run(). Empty: a poller without I/O.
+    std::function<std::unique_ptr<Poller>(unsigned worker)> make_poller = {};
     const Clock* clock = nullptr;  // not owned; nullptr: the machine's
     unsigned blocking_threads_max = limits::kBlockingThreadsMax;
     TimeNs blocking_thread_idle_ns = limits::kBlockingThreadIdleNs;
@@ -41,9 +43,9 @@ struct Options {
         limits::kFiberStackBytes;  // a multiple of 4096; doubled by sanitizers
     // Called on a worker when nothing can ever run again, with a dump of all fibers. Empty: the
     // dump goes to standard error and the process aborts. If it returns, the runtime sleeps on.
-    std::function<void(const std::string& dump)> on_deadlock;
+    std::function<void(const std::string& dump)> on_deadlock = {};
     // Simulation: one worker picks the next fiber at random from the runnable ones, by this seed.
-    std::optional<std::uint64_t> schedule_seed;
+    std::optional<std::uint64_t> schedule_seed = {};
 };
 
 // Sums over all workers since the start. Reading is cheap and not exact while workers run.
@@ -81,6 +83,8 @@ class Runtime {
 
     unsigned workers() const noexcept;
     const Clock& clock() const noexcept;
+    // For stamps: about 10 ns. With an own Options::clock it is that clock.
+    const TickClock& ticks() const noexcept;
     BlockingPool& blocking_pool() noexcept;
     Stats stats() const;
 

@@ -53,7 +53,6 @@ class Timer {
     static constexpr std::uint32_t kNotArmed = UINT32_MAX;
 
     TimeNs deadline_ns_ = 0;
-    std::uint64_t sequence_ = 0;  // orders equal deadlines
     Callback callback_ = nullptr;
     std::atomic<TimerHeap*> heap_{nullptr};  // where it was armed last
     std::atomic<std::uint32_t> index_{kNotArmed};

@@ -1,0 +1,100 @@
+// Processor: what a worker works with - its runnable fibers, timers, stacks and counters. Other
+// workers look at it only to steal.
+//
+// Runnable fibers, in the order in which pop() takes them:
+//   run_next   the fiber that the running one has just made ready: its data is hot, and the two
+//   often
+//              answer each other. At most limits::kRunNextMax in a row, then the queue gets its
+//              turn.
+//   arrivals   fibers started on this very worker by spawn_on; never stolen before their first run
+//   queue      all others, first in, first out; thieves take half
+// In a simulation all of them form one bag, and a seed decides which comes next.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/check.h"
+#include "rt/inbox.h"
+#include "rt/local_queue.h"
+#include "rt/poller.h"
+#include "rt/stack_cache.h"
+#include "rt/timer_heap.h"
+
+namespace sluice::rt {
+
+// Written by one worker, read by any: no read-modify-write needed.
+class Counter {
+  public:
+    void add(std::uint64_t n) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_release);
+    }
+    std::uint64_t get() const noexcept { return value_.load(std::memory_order_acquire); }
+
+  private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+struct Counters {
+    Counter started, ended, switches, steals, stolen, overflows, polls, parks, timers,
+        timers_rescued;
+};
+
+class Processor {
+  public:
+    Processor(StackArena& arena, std::optional<std::uint64_t> seed)
+        : stacks(arena), random_(seed.value_or(0)) {
+        if (seed) bag_ = std::make_unique<std::vector<Fiber*>>();
+    }
+    ~Processor() { SLUICE_CHECK(run_next_.load() == nullptr && arrivals_.empty()); }
+
+    // The owner. False: the queue is full.
+    bool push(Fiber* fiber) {
+        if (bag_ == nullptr) return queue.push(fiber);
+        bag_->push_back(fiber);
+        return true;
+    }
+
+    // The owner. Puts the fiber first and returns the one that was there, or nullptr.
+    Fiber* swap_run_next(Fiber* fiber) noexcept {
+        return run_next_.exchange(fiber, std::memory_order_acq_rel);
+    }
+
+    // The owner. The next fiber to run, or nullptr.
+    Fiber* pop();
+
+    // How many fibers wait here, arrivals included. The owner.
+    std::size_t waiting() const noexcept {
+        return queue.size() + (run_next_.load(std::memory_order_relaxed) != nullptr ? 1 : 0) +
+               arrivals_.size() + (bag_ != nullptr ? bag_->size() : 0);
+    }
+
+    // Any worker: takes the run_next fiber, which its owner seems to be kept from running.
+    Fiber* steal_run_next() noexcept {
+        if (run_next_.load(std::memory_order_acquire) == nullptr) return nullptr;
+        return run_next_.exchange(nullptr, std::memory_order_acq_rel);
+    }
+
+    LocalQueue queue;
+    Inbox inbox;
+    TimerHeap timers;
+    StackCache stacks;
+    Counters counters;
+    std::unique_ptr<Poller> poller;  // set while the worker serves
+    // When the running slice began; how thieves tell a busy owner from a stuck one.
+    std::atomic<std::uint64_t> slice_start_ticks{0};
+
+  private:
+    Fiber* pop_random();
+
+    std::atomic<Fiber*> run_next_{nullptr};
+    unsigned run_next_streak_ = 0;
+    FiberList arrivals_;
+    std::unique_ptr<std::vector<Fiber*>> bag_;  // simulation only
+    std::uint64_t random_;                      // state of SplitMix64
+};
+
+}  // namespace sluice::rt

@@ -1,0 +1,155 @@
+#include "rt/runtime.h"
+
+#include "base/check.h"
+#include "rt/blocking_pool.h"
+#include "rt/current_worker.h"
+#include "rt/park.h"
+#include "rt/scheduler.h"
+
+namespace sluice::rt {
+namespace {
+
+Worker& worker_here() {
+    Worker* worker = current_worker();
+    SLUICE_CHECK(worker != nullptr);
+    return *worker;
+}
+
+// The calling worker, if it serves the fiber's runtime.
+Worker* worker_of(const Fiber& fiber) {
+    Worker* worker = current_worker();
+    return worker != nullptr && worker->scheduler().owns(fiber) ? worker : nullptr;
+}
+
+}  // namespace
+
+Runtime::Runtime(Options options)
+    : scheduler_(std::make_unique<Scheduler>(*this, std::move(options))) {}
+Runtime::~Runtime() = default;
+
+void Runtime::run(std::function<void()> main) {
+    scheduler_->run(std::move(main));
+}
+Runtime& Runtime::current() {
+    return worker_here().scheduler().runtime();
+}
+unsigned Runtime::workers() const noexcept {
+    return static_cast<unsigned>(scheduler_->workers().size());
+}
+const Clock& Runtime::clock() const noexcept {
+    return scheduler_->clock();
+}
+const TickClock& Runtime::ticks() const noexcept {
+    return scheduler_->ticks();
+}
+BlockingPool& Runtime::blocking_pool() noexcept {
+    return scheduler_->blocking_pool();
+}
+Stats Runtime::stats() const {
+    return scheduler_->stats();
+}
+std::string Runtime::dump() const {
+    return scheduler_->dump();
+}
+
+ForeignThread::ForeignThread(Runtime& runtime) : runtime_(runtime) {
+    runtime_.scheduler().hold(+1);
+}
+ForeignThread::~ForeignThread() {
+    runtime_.scheduler().hold(-1);
+}
+
+Fiber* current() noexcept {
+    Worker* worker = current_worker();
+    return worker != nullptr ? worker->current() : nullptr;
+}
+
+Poller& current_poller() {
+    return *worker_here().processor().poller;
+}
+
+void yield() {
+    worker_here().yield();
+}
+
+void checkpoint() {
+    Worker* worker = current_worker();
+    if (worker == nullptr || worker->current() == nullptr) return;
+    if (worker->use_budget()) worker->yield();
+}
+
+FiberAccount Fiber::account() const noexcept {
+    const TickClock& ticks = runtime_->ticks();
+    return {.run_queue_ns = ticks.to_ns(run_queue_ticks_),
+            .running_ns = ticks.to_ns(running_ticks_),
+            .switches = switches_};
+}
+
+void ready(Fiber* fiber) {
+    Worker* worker = worker_of(*fiber);
+    Scheduler& scheduler = fiber->runtime().scheduler();
+    scheduler.make_runnable(fiber);
+    if (worker != nullptr) {
+        worker->accept(fiber);
+        return;
+    }
+    FiberList one;
+    one.push_back(fiber);
+    scheduler.ready_foreign(std::move(one));
+}
+
+void ready_all(FiberList&& fibers) {
+    if (fibers.empty()) return;
+    FiberList runnable;
+    Fiber* first = fibers.pop_front();
+    Scheduler& scheduler = first->runtime().scheduler();
+    for (Fiber* fiber = first; fiber != nullptr; fiber = fibers.pop_front()) {
+        scheduler.make_runnable(fiber);
+        runnable.push_back(fiber);
+    }
+    if (Worker* worker = worker_of(*first)) {
+        worker->accept_all(std::move(runnable));
+    } else {
+        scheduler.ready_foreign(std::move(runnable));
+    }
+}
+
+namespace detail {
+
+void park(WaitReason reason, AfterPark after, void* closure) {
+    worker_here().park(reason, after, closure);
+}
+
+NewFiber new_fiber(Runtime* runtime, std::size_t closure_bytes, const char* name,
+                   void (*entry)(void* closure)) {
+    Scheduler& scheduler = runtime != nullptr ? runtime->scheduler() : worker_here().scheduler();
+    return scheduler.new_fiber(closure_bytes, name, entry);
+}
+
+void start_here(Fiber* fiber) {
+    Worker& worker = worker_here();
+    worker.processor().counters.started.add(1);
+    worker.accept_new(fiber);
+}
+
+void start_on(Runtime& runtime, unsigned worker, Fiber* fiber) {
+    runtime.scheduler().start_on(worker, fiber);
+}
+
+void run_blocking(void (*run)(void* closure), void* closure) {
+    BlockingPool& pool = Runtime::current().blocking_pool();
+    if (pool.threads_max() == 0) {
+        yield();  // a suspension all the same, as with threads
+        run(closure);
+        return;
+    }
+    BlockingPool::Job job{.run = run, .closure = closure};
+    rt::park(WaitReason::kBlocking, [&job, &pool](Fiber* fiber) {
+        job.fiber = fiber;
+        pool.submit(&job);
+        return true;
+    });
+}
+
+}  // namespace detail
+}  // namespace sluice::rt

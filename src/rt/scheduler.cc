@@ -1,0 +1,150 @@
+#include "rt/scheduler.h"
+
+#include <pthread.h>
+
+#include <string>
+#include <thread>
+
+#include "base/check.h"
+#include "rt/cpu_count.h"
+#include "rt/current_worker.h"
+#include "rt/null_poller.h"
+#include "rt/stack_overflow.h"
+
+namespace sluice::rt {
+namespace {
+
+unsigned worker_count(const Options& options) {
+    const unsigned wanted = options.workers != 0 ? options.workers : usable_cpus();
+    SLUICE_CHECK(!options.schedule_seed || wanted == 1);
+    return std::min(wanted, limits::kWorkersMax);
+}
+
+}  // namespace
+
+Scheduler::Scheduler(Runtime& runtime, Options options)
+    : runtime_(runtime),
+      options_(std::move(options)),
+      clock_(options_.clock != nullptr ? options_.clock : &system_clock_),
+      // A clock of the caller's own is the measure of everything, accounts included.
+      ticks_(*clock_,
+             options_.clock != nullptr ? TickClock::Source::kClock : TickClock::best_source()),
+      arena_(&runtime, options_.stack_bytes * arch::kStackFactor) {
+    const unsigned count = worker_count(options_);
+    for (unsigned i = 0; i < count; ++i) {
+        workers_.push_back(std::make_unique<Worker>(*this, i, options_.schedule_seed));
+    }
+    blocking_pool_ = std::make_unique<BlockingPool>(options_.blocking_threads_max,
+                                                    options_.blocking_thread_idle_ns);
+    install_stack_overflow_handler();
+}
+
+Scheduler::~Scheduler() {
+    SLUICE_CHECK(current_worker() == nullptr);
+    blocking_pool_.reset();
+    SLUICE_CHECK(live() == 0);
+    SLUICE_CHECK(foreign_threads_.load() == 0);
+}
+
+void Scheduler::run(std::function<void()> main) {
+    SLUICE_CHECK(current_worker() == nullptr);
+    const auto count = static_cast<unsigned>(workers_.size());
+    {
+        const std::lock_guard lock(lock_);
+        SLUICE_CHECK(serving_ == 0);
+        serving_ = count;
+        stopping_.store(false);
+    }
+    spawn_on(runtime_, 0, std::move(main), "main");
+    auto serve = [this](unsigned index) {
+        const AlternateSignalStack signal_stack;
+        workers_[index]->serve(options_.make_poller ? options_.make_poller(index)
+                                                    : std::make_unique<NullPoller>());
+    };
+    std::vector<std::thread> threads;
+    for (unsigned i = 1; i < count; ++i) {
+        threads.emplace_back([&serve, i] {
+            pthread_setname_np(pthread_self(), ("worker-" + std::to_string(i)).c_str());
+            serve(i);
+        });
+    }
+    serve(0);
+    for (std::thread& thread : threads) thread.join();
+    SLUICE_CHECK(live() == 0);
+    SLUICE_CHECK(spinning_.load() == 0 && sleepers_.load() == 0);
+}
+
+detail::NewFiber Scheduler::new_fiber(std::size_t closure_bytes, const char* name,
+                                      void (*entry)(void* closure)) {
+    Worker* worker = current_worker();
+    Fiber* fiber = nullptr;
+    if (worker != nullptr && &worker->scheduler() == this) {
+        fiber = worker->processor().stacks.take();
+    } else {
+        FiberList one;
+        arena_.take(one, 1);
+        fiber = one.pop_front();
+    }
+    SLUICE_ASSERT(fiber->state() == FiberState::kFree);
+    constexpr std::uintptr_t kAlignment = 64;
+    const StackArena::Bounds stack = arena_.bounds(fiber);
+    const auto closure =
+        (reinterpret_cast<std::uintptr_t>(stack.upper) - closure_bytes) & ~(kAlignment - 1);
+    fiber->id_.store(next_fiber_id_.fetch_add(1, std::memory_order_relaxed),
+                     std::memory_order_relaxed);
+    fiber->name_.store(name, std::memory_order_relaxed);
+    fiber->entry_ = entry;
+    fiber->closure_ = reinterpret_cast<void*>(closure);
+    fiber->exceptions_ = {};
+    fiber->run_queue_ticks_ = 0;
+    fiber->running_ticks_ = 0;
+    fiber->switches_ = 0;
+    for (void*& local : fiber->locals_) local = nullptr;
+    Worker::prepare(fiber, stack);
+    fiber->runnable_since_ticks_ = ticks_.now();
+    fiber->state_.store(FiberState::kRunnable, std::memory_order_release);
+    return {fiber, fiber->closure_};
+}
+
+void Scheduler::start_on(unsigned worker, Fiber* fiber) {
+    SLUICE_CHECK(worker < workers_.size());
+    started_elsewhere_.fetch_add(1);
+    workers_[worker]->processor().inbox.push(fiber);
+    wake_worker(worker);
+}
+
+void Scheduler::make_runnable(Fiber* fiber) {
+    SLUICE_ASSERT(owns(*fiber));
+    fiber->runnable_since_ticks_ = ticks_.now();
+    const FiberState was = fiber->state_.exchange(FiberState::kRunnable);
+    SLUICE_CHECK(was == FiberState::kWaiting);  // exactly one ready() for each park()
+}
+
+void Scheduler::ready_foreign(FiberList&& fibers) {
+    global_queue_.push_all(std::move(fibers));
+    wake_one();
+}
+
+Stats Scheduler::stats() const {
+    Stats sum;
+    for (const auto& worker : workers_) {
+        const Counters& counters = worker->processor().counters;
+        sum.fibers_started += counters.started.get();
+        sum.fibers_ended += counters.ended.get();
+        sum.switches += counters.switches.get();
+        sum.steals += counters.steals.get();
+        sum.fibers_stolen += counters.stolen.get();
+        sum.overflows += counters.overflows.get();
+        sum.polls += counters.polls.get();
+        sum.parks += counters.parks.get();
+        sum.timers_fired += counters.timers.get() + counters.timers_rescued.get();
+        sum.timers_fired_for_others += counters.timers_rescued.get();
+    }
+    sum.fibers_started += started_elsewhere_.load();
+    sum.wakes = wakes_.load(std::memory_order_relaxed);
+    sum.stacks = arena_.carved();
+    sum.stacks_unguarded = arena_.unguarded();
+    return sum;
+}
+
+}  // namespace sluice::rt

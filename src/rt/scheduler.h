@@ -1,0 +1,117 @@
+// Scheduler: what the workers of one runtime share, and the protocol by which they sleep and wake.
+//
+// Work is never announced to a worker that could do it already: a fiber that was made ready by
+// another runs next on the same worker. Only when more is waiting does wake_one() wake a sleeper.
+// The rule is Go's (runtime/proc.go, "Worker thread parking/unparking"): wake only if somebody
+// sleeps and nobody spins, i.e. searches for work already. A spinner that finds work wakes the next
+// if there is more. So wake-ups spread in a chain, and at most one search runs ahead of the work.
+//
+// No wake-up is lost, since both sides first publish, then look (all sequentially consistent):
+//
+//     whoever adds work                       a worker that goes to sleep
+//     1. puts the fiber in a queue            1. enters the set of sleepers
+//     2. looks for spinners, then sleepers    2. leaves the spinners (if it was one)
+//                                             3. looks at all queues again
+//
+// The set of sleepers changes under lock_. A worker leaves it either by itself (an event, a timer)
+// or is taken out by whoever wakes it, who then gives it a token: it counts as spinning already.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/tick_clock.h"
+#include "rt/blocking_pool.h"
+#include "rt/global_queue.h"
+#include "rt/runtime.h"
+#include "rt/stack_arena.h"
+#include "rt/worker.h"
+
+namespace sluice::rt {
+
+class Scheduler {
+  public:
+    Scheduler(Runtime& runtime, Options options);
+    Scheduler(const Scheduler&) = delete;
+    Scheduler& operator=(const Scheduler&) = delete;
+    ~Scheduler();
+
+    void run(std::function<void()> main);
+
+    Runtime& runtime() noexcept { return runtime_; }
+    const Clock& clock() const noexcept { return *clock_; }
+    const TickClock& ticks() const noexcept { return ticks_; }
+    StackArena& arena() noexcept { return arena_; }
+    GlobalQueue& global_queue() noexcept { return global_queue_; }
+    BlockingPool& blocking_pool() noexcept { return *blocking_pool_; }
+    std::vector<std::unique_ptr<Worker>>& workers() noexcept { return workers_; }
+    Stats stats() const;
+    std::string dump() const;
+
+    detail::NewFiber new_fiber(std::size_t closure_bytes, const char* name,
+                               void (*entry)(void* closure));
+    void start_on(unsigned worker, Fiber* fiber);
+    void make_runnable(Fiber* fiber);        // parked -> runnable, and no more
+    void ready_foreign(FiberList&& fibers);  // runnable ones, from no worker of ours
+    bool owns(const Fiber& fiber) const noexcept { return fiber.runtime_ == &runtime_; }
+    void hold(int change) noexcept { foreign_threads_.fetch_add(change); }
+
+    // A worker may begin to spin if that leaves at most half of the busy ones spinning.
+    bool may_spin() const noexcept;
+    void begin_spinning() noexcept { spinning_.fetch_add(1); }
+    // True if it was the last spinner.
+    bool end_spinning() noexcept { return spinning_.fetch_sub(1) == 1; }
+    // Wakes one sleeper if nobody spins.
+    void wake_one();
+    // Makes a certain worker look at its inbox.
+    void wake_worker(unsigned index);
+
+    void fall_asleep(Worker& worker);
+    // True: was woken with a spinning token.
+    bool wake_up(Worker& worker);
+    // Anything that `worker`, about to sleep, could run or search for.
+    bool work_in_sight(Worker& worker) const noexcept;
+    bool work_to_steal() const noexcept;
+
+    // Called by a worker that is in the set of sleepers and has found nothing. If it is the last
+    // one awake: stops the runtime when no fiber is left, reports a deadlock when none can run
+    // again. True: look for work again before you sleep.
+    bool last_one_verdict(Worker& worker);
+    // True: the worker shall end.
+    bool should_end(Worker& worker);
+
+  private:
+    std::uint64_t live() const noexcept;
+    bool deadlocked() const;
+    void report_deadlock();
+    Worker* take_sleeper(unsigned index, bool with_token);  // lock_ is held
+    void wake_all();
+
+    Runtime& runtime_;
+    const Options options_;
+    SystemClock system_clock_;
+    const Clock* const clock_;
+    TickClock ticks_;
+    StackArena arena_;
+    GlobalQueue global_queue_;
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::unique_ptr<BlockingPool> blocking_pool_;  // ends before the workers: its threads wake them
+
+    std::atomic<int> spinning_{0};
+    std::atomic<int> sleepers_{0};  // changes under lock_; read without it
+    std::atomic<bool> stopping_{false};
+    std::atomic<int> foreign_threads_{0};
+    std::atomic<std::uint64_t> started_elsewhere_{0};  // fibers, by spawn_on
+    std::atomic<std::uint64_t> next_fiber_id_{1};
+    std::atomic<std::uint64_t> wakes_{0};
+    std::mutex lock_;
+    unsigned serving_ = 0;                   // workers in serve(); guarded by lock_
+    std::uint64_t verdict_at_switches_ = 0;  // of the last reported deadlock; by the last one awake
+};
+
+}  // namespace sluice::rt

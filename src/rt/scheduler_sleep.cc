@@ -1,0 +1,178 @@
+// How workers fall asleep and are woken, and what the last one awake decides (rt/scheduler.h).
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/check.h"
+#include "rt/scheduler.h"
+
+namespace sluice::rt {
+
+bool Scheduler::may_spin() const noexcept {
+    const int busy = static_cast<int>(workers_.size()) - sleepers_.load(std::memory_order_relaxed);
+    return 2 * spinning_.load(std::memory_order_relaxed) < busy;
+}
+
+void Scheduler::wake_one() {
+    // Orders the caller's publication of work before these looks (step 2 in the protocol).
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (sleepers_.load() == 0 || spinning_.load() != 0) return;
+    int nobody = 0;
+    if (!spinning_.compare_exchange_strong(nobody, 1)) return;
+    Worker* sleeper = nullptr;
+    {
+        const std::lock_guard lock(lock_);
+        for (unsigned i = 0; i < workers_.size() && sleeper == nullptr; ++i) {
+            sleeper = take_sleeper(i, /*with_token=*/true);
+        }
+        // Under the lock, so that a worker that falls asleep after this look sees no phantom
+        // spinner on which others would rely.
+        if (sleeper == nullptr) spinning_.fetch_sub(1);
+    }
+    if (sleeper == nullptr) return;
+    wakes_.fetch_add(1, std::memory_order_relaxed);
+    sleeper->processor().poller->wake();
+}
+
+void Scheduler::wake_worker(unsigned index) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!workers_[index]->asleep_.load()) return;
+    Worker* sleeper = nullptr;
+    {
+        const std::lock_guard lock(lock_);
+        sleeper = take_sleeper(index, /*with_token=*/false);
+    }
+    if (sleeper == nullptr) return;
+    wakes_.fetch_add(1, std::memory_order_relaxed);
+    sleeper->processor().poller->wake();
+}
+
+Worker* Scheduler::take_sleeper(unsigned index, bool with_token) {
+    Worker& worker = *workers_[index];
+    if (!worker.asleep_.load(std::memory_order_relaxed)) return nullptr;
+    SLUICE_ASSERT(sleepers_.load() > 0);
+    worker.asleep_.store(false);
+    worker.woken_spinning_ = with_token;
+    sleepers_.fetch_sub(1);
+    return &worker;
+}
+
+void Scheduler::fall_asleep(Worker& worker) {
+    {
+        const std::lock_guard lock(lock_);
+        SLUICE_CHECK(!worker.asleep_.load());
+        worker.woken_spinning_ = false;
+        worker.asleep_.store(true);
+        sleepers_.fetch_add(1);
+    }
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+bool Scheduler::wake_up(Worker& worker) {
+    const std::lock_guard lock(lock_);
+    if (!worker.asleep_.load()) return std::exchange(worker.woken_spinning_, false);
+    take_sleeper(worker.index(), /*with_token=*/false);
+    return false;
+}
+
+bool Scheduler::work_to_steal() const noexcept {
+    if (global_queue_.size() > 0) return true;
+    for (const auto& worker : workers_) {
+        if (worker->processor_.queue.size() > 0) return true;
+    }
+    return false;
+}
+
+bool Scheduler::work_in_sight(Worker& worker) const noexcept {
+    return !worker.processor_.inbox.empty() || worker.processor_.waiting() > 0 || work_to_steal();
+}
+
+bool Scheduler::last_one_verdict(Worker& worker) {
+    {
+        const std::lock_guard lock(lock_);
+        if (sleepers_.load() != static_cast<int>(serving_)) return false;
+    }
+    if (live() == 0) {
+        stopping_.store(true);
+        wake_all();
+        return true;
+    }
+    if (!deadlocked()) return false;
+    const std::uint64_t switches = stats().switches;
+    if (switches == verdict_at_switches_) return false;  // reported, and nothing has run since
+    verdict_at_switches_ = switches;
+    report_deadlock();
+    (void)worker;
+    return true;
+}
+
+bool Scheduler::should_end(Worker& worker) {
+    if (!stopping_.load() || live() != 0) return false;
+    {
+        const std::lock_guard lock(lock_);
+        SLUICE_CHECK(serving_ > 0 && !worker.asleep_.load());
+        --serving_;
+    }
+    wake_all();  // whoever has gone to sleep again meanwhile must see that it may end
+    return true;
+}
+
+void Scheduler::wake_all() {
+    for (unsigned i = 0; i < workers_.size(); ++i) wake_worker(i);
+}
+
+std::uint64_t Scheduler::live() const noexcept {
+    // Ended first: a fiber that starts in between must not be missed.
+    std::uint64_t ended = 0;
+    for (const auto& worker : workers_) ended += worker->processor_.counters.ended.get();
+    std::uint64_t started = started_elsewhere_.load();
+    for (const auto& worker : workers_) started += worker->processor_.counters.started.get();
+    return started - ended;
+}
+
+// All workers sleep: is there anything that could make a fiber runnable?
+bool Scheduler::deadlocked() const {
+    if (foreign_threads_.load() != 0 || blocking_pool_->stats().pending != 0) return false;
+    for (const auto& worker : workers_) {
+        if (!worker->poller_idle_.load(std::memory_order_relaxed)) return false;
+        if (worker->processor_.timers.next_deadline_ns() != kNever) return false;
+    }
+    bool all_wait_for_fibers = true;
+    arena_.for_each([&](const Fiber& fiber) {
+        const FiberState state = fiber.state();
+        if (state == FiberState::kFree) return;
+        all_wait_for_fibers = all_wait_for_fibers && state == FiberState::kWaiting &&
+                              ends_by_fiber_only(fiber.wait_reason());
+    });
+    return all_wait_for_fibers;
+}
+
+void Scheduler::report_deadlock() {
+    const std::string text =
+        "deadlock: every fiber waits for another fiber, and no timer, I/O or thread is at work\n" +
+        dump();
+    if (options_.on_deadlock) {
+        options_.on_deadlock(text);
+        return;
+    }
+    std::fputs(text.c_str(), stderr);
+    std::abort();
+}
+
+std::string Scheduler::dump() const {
+    std::string text;
+    arena_.for_each([&text](const Fiber& fiber) {
+        const FiberState state = fiber.state();
+        if (state == FiberState::kFree) return;
+        const char* const what = state == FiberState::kRunning    ? "running"
+                                 : state == FiberState::kRunnable ? "runnable"
+                                                                  : "waiting: ";
+        fmt::format_to(std::back_inserter(text), "fiber {} \"{}\" {}{}\n", fiber.id(), fiber.name(),
+                       what,
+                       state == FiberState::kWaiting ? wait_reason_name(fiber.wait_reason()) : "");
+    });
+    return text;
+}
+
+}  // namespace sluice::rt

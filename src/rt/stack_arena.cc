@@ -1,0 +1,124 @@
+#include "rt/stack_arena.h"
+
+#include <sys/mman.h>
+
+#include <new>
+
+#include "base/check.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102  // Linux 6.13; Debian 12's headers are older
+#endif
+
+namespace sluice::rt {
+namespace {
+constexpr std::size_t kPageBytes = 4096;
+constexpr std::uintptr_t kPageMask = ~std::uintptr_t{kPageBytes - 1};
+}  // namespace
+
+StackArena::StackArena(Runtime* runtime, std::size_t slot_bytes)
+    : runtime_(runtime),
+      slot_bytes_(slot_bytes),
+      chunks_(std::make_unique<std::atomic<char*>[]>(kChunksMax)) {
+    SLUICE_CHECK(slot_bytes >= limits::kFiberStackBytesMin);
+    SLUICE_CHECK(slot_bytes % kPageBytes == 0);
+}
+
+StackArena::~StackArena() {
+    const std::size_t count = carved();
+    SLUICE_CHECK(depot_.size() == count);
+    while (Fiber* fiber = depot_.pop_front()) {
+        SLUICE_CHECK(fiber->state() == FiberState::kFree);
+        fiber->context_.discard();
+        fiber->~Fiber();
+    }
+    for (std::size_t chunk = 0; chunk * kSlotsPerChunk < count; ++chunk) {
+        munmap(chunks_[chunk].load(std::memory_order_relaxed), kSlotsPerChunk * slot_bytes_);
+    }
+}
+
+void StackArena::take(FiberList& out, std::size_t count) {
+    const std::lock_guard lock(mutex_);
+    while (count-- > 0) {
+        Fiber* fiber = depot_.pop_front();
+        out.push_back(fiber != nullptr ? fiber : carve());
+    }
+}
+
+void StackArena::give_back(FiberList&& fibers) {
+    const std::lock_guard lock(mutex_);
+    while (Fiber* fiber = fibers.pop_front()) {
+        SLUICE_ASSERT(fiber->state() == FiberState::kFree);
+        if (depot_.size() >= limits::kStackDepotWarm) {
+            char* const lower = bounds(fiber).lower;
+            char* const upper =
+                reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(fiber) & kPageMask);
+            madvise(lower, static_cast<std::size_t>(upper - lower), MADV_DONTNEED);
+        }
+        depot_.push_front(fiber);
+    }
+}
+
+StackArena::Bounds StackArena::bounds(const Fiber* fiber) const noexcept {
+    // A slot is aligned to the page only, so its lower end is found through the fiber's index.
+    char* const lower = slot_at(fiber->slot_index_);
+    SLUICE_ASSERT(reinterpret_cast<const char*>(fiber) > lower);
+    SLUICE_ASSERT(reinterpret_cast<const char*>(fiber) < lower + slot_bytes_);
+    return {lower + kPageBytes, reinterpret_cast<char*>(const_cast<Fiber*>(fiber))};
+}
+
+const Fiber* StackArena::overflowed_into(const void* address) const noexcept {
+    const std::size_t count = carved();
+    const auto* const byte = static_cast<const char*>(address);
+    for (std::size_t chunk = 0; chunk * kSlotsPerChunk < count; ++chunk) {
+        const char* const lower = chunks_[chunk].load(std::memory_order_relaxed);
+        if (byte < lower || byte >= lower + kSlotsPerChunk * slot_bytes_) continue;
+        const auto offset = static_cast<std::size_t>(byte - lower);
+        const std::size_t index = chunk * kSlotsPerChunk + offset / slot_bytes_;
+        if (index >= count || offset % slot_bytes_ >= kPageBytes) return nullptr;
+        return fiber_at(index);
+    }
+    return nullptr;
+}
+
+char* StackArena::slot_at(std::size_t index) const noexcept {
+    return chunks_[index / kSlotsPerChunk].load(std::memory_order_relaxed) +
+           index % kSlotsPerChunk * slot_bytes_;
+}
+
+Fiber* StackArena::fiber_at(std::size_t index) const noexcept {
+    constexpr std::size_t kFiberBytes = (sizeof(Fiber) + 63) / 64 * 64;
+    char* const upper = slot_at(index) + slot_bytes_ - index % kColours * kColourBytes;
+    return reinterpret_cast<Fiber*>(upper - kFiberBytes);
+}
+
+Fiber* StackArena::carve() {
+    const std::size_t index = carved_.load(std::memory_order_relaxed);
+    SLUICE_CHECK(index < limits::kFibersMax);
+    if (index % kSlotsPerChunk == 0) add_chunk();
+    if (!install_guard(slot_at(index))) unguarded_.fetch_add(1, std::memory_order_relaxed);
+    Fiber* fiber = new (fiber_at(index)) Fiber(runtime_);
+    fiber->slot_index_ = static_cast<std::uint32_t>(index);
+    carved_.store(index + 1, std::memory_order_release);
+    return fiber;
+}
+
+void StackArena::add_chunk() {
+    const std::size_t chunk = carved_.load(std::memory_order_relaxed) / kSlotsPerChunk;
+    const std::size_t bytes = kSlotsPerChunk * slot_bytes_;
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    SLUICE_CHECK(memory != MAP_FAILED);
+    madvise(memory, bytes, MADV_NOHUGEPAGE);  // a huge page would back 16 stacks at once
+    chunks_[chunk].store(static_cast<char*>(memory), std::memory_order_relaxed);
+}
+
+bool StackArena::install_guard(char* lower) noexcept {
+    if (guard_by_madvise_) {
+        if (madvise(lower, kPageBytes, MADV_GUARD_INSTALL) == 0) return true;
+        guard_by_madvise_ = false;
+    }
+    return mprotect(lower, kPageBytes, PROT_NONE) == 0;
+}
+
+}  // namespace sluice::rt

@@ -1,0 +1,101 @@
+#include "rt/stack_overflow.h"
+
+#include <signal.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+
+#include "base/check.h"
+#include "rt/current_worker.h"
+#include "rt/scheduler.h"
+
+namespace sluice::rt {
+namespace {
+
+constexpr std::size_t kSignalStackBytes = 64 * 1024;
+constexpr int kFramesMax = 32;
+
+struct sigaction previous_segv;  // written once, before the handler is installed
+struct sigaction previous_bus;
+
+void write_line(const char* text, int length) {
+    if (length > 0) (void)!write(STDERR_FILENO, text, static_cast<std::size_t>(length));
+}
+
+// Follows the saved frame pointers, as long as they stay in the fiber's stack.
+void write_frames(const ucontext_t& machine, const StackArena::Bounds& stack) {
+#if defined(__x86_64__)
+    auto frame = static_cast<std::uintptr_t>(machine.uc_mcontext.gregs[REG_RBP]);
+    auto address = static_cast<std::uintptr_t>(machine.uc_mcontext.gregs[REG_RIP]);
+#else
+    auto frame = static_cast<std::uintptr_t>(machine.uc_mcontext.regs[29]);
+    auto address = static_cast<std::uintptr_t>(machine.uc_mcontext.pc);
+#endif
+    const auto lower = reinterpret_cast<std::uintptr_t>(stack.lower);
+    const auto upper = reinterpret_cast<std::uintptr_t>(stack.upper);
+    for (int i = 0; i < kFramesMax; ++i) {
+        char text[64];
+        write_line(text, std::snprintf(text, sizeof text, "  #%d %#zx\n", i, address));
+        if (frame < lower || frame > upper - 16 || frame % 8 != 0) return;
+        const auto* words = reinterpret_cast<const std::uintptr_t*>(frame);
+        if (words[0] <= frame) return;
+        address = words[1];
+        frame = words[0];
+    }
+}
+
+void on_fault(int signal, siginfo_t* info, void* machine) {
+    Worker* worker = current_worker();
+    if (worker != nullptr) {
+        StackArena& arena = worker->scheduler().arena();
+        if (const Fiber* fiber = arena.overflowed_into(info->si_addr)) {
+            char text[256];
+            write_line(text, std::snprintf(text, sizeof text,
+                                           "stack overflow in fiber %llu \"%s\" on worker %u\n",
+                                           static_cast<unsigned long long>(fiber->id()),
+                                           fiber->name(), worker->index()));
+            write_frames(*static_cast<const ucontext_t*>(machine), arena.bounds(fiber));
+            std::abort();
+        }
+    }
+    // Not ours: let the access fault again under the handler that was there before.
+    sigaction(signal, signal == SIGSEGV ? &previous_segv : &previous_bus, nullptr);
+}
+
+}  // namespace
+
+void install_stack_overflow_handler() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        struct sigaction action{};
+        action.sa_sigaction = on_fault;
+        action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+        sigemptyset(&action.sa_mask);
+        sigaction(SIGSEGV, nullptr, &previous_segv);
+        sigaction(SIGBUS, nullptr, &previous_bus);
+        SLUICE_CHECK(sigaction(SIGSEGV, &action, nullptr) == 0);
+        SLUICE_CHECK(sigaction(SIGBUS, &action, nullptr) == 0);
+    });
+}
+
+struct AlternateSignalStack::Saved {
+    std::unique_ptr<std::byte[]> memory{new std::byte[kSignalStackBytes]};
+    stack_t before{};
+};
+
+AlternateSignalStack::AlternateSignalStack() : saved_(std::make_unique<Saved>()) {
+    stack_t ours{};
+    ours.ss_sp = saved_->memory.get();
+    ours.ss_size = kSignalStackBytes;
+    SLUICE_CHECK(sigaltstack(&ours, &saved_->before) == 0);
+}
+
+AlternateSignalStack::~AlternateSignalStack() {
+    SLUICE_CHECK(sigaltstack(&saved_->before, nullptr) == 0);
+}
+
+}  // namespace sluice::rt

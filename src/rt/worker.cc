@@ -1,0 +1,143 @@
+#include "rt/worker.h"
+
+#include <cxxabi.h>
+
+#include "base/check.h"
+#include "rt/current_worker.h"
+#include "rt/scheduler.h"
+
+namespace sluice::rt {
+
+Worker::Worker(Scheduler& scheduler, unsigned index, std::optional<std::uint64_t> seed)
+    : scheduler_(scheduler), index_(index), processor_(scheduler.arena(), seed) {}
+
+void Worker::serve(std::unique_ptr<Poller> poller) {
+    processor_.poller = std::move(poller);
+    SLUICE_CHECK(current_worker() == nullptr);
+    set_current_worker(this);
+    context_.adopt_thread();
+    exceptions_ = reinterpret_cast<Fiber::ExceptionState*>(abi::__cxa_get_globals());
+    now_ticks_ = scheduler_.ticks().now();
+    constexpr Ticks kManyTicks = 1 << 20;
+    look_interval_ticks_ = kManyTicks * static_cast<Ticks>(limits::kPollIntervalNs) /
+                           static_cast<Ticks>(scheduler_.ticks().to_ns(kManyTicks));
+    while (Fiber* fiber = next()) run(fiber);
+    SLUICE_CHECK(processor_.waiting() == 0);
+    set_current_worker(nullptr);
+}
+
+void Worker::prepare(Fiber* fiber, const StackArena::Bounds& stack) {
+    arch::reuse_stack(stack.lower, static_cast<std::size_t>(stack.upper - stack.lower));
+    fiber->context_.prepare(stack.lower, static_cast<char*>(fiber->closure_), &fiber_main);
+}
+
+SLUICE_UNINSTRUMENTED void Worker::fiber_main(void* argument) noexcept {
+    arch::enter();
+    auto* fiber = static_cast<Fiber*>(argument);
+    fiber->entry_(fiber->closure_);  // an exception that escapes ends the process
+    Worker* worker = current_worker();
+    worker->request_ = Request::kEnd;
+    arch::switch_to(fiber->context_, worker->context_, nullptr, /*ends=*/true);
+    __builtin_trap();
+}
+
+void Worker::yield() {
+    Fiber* fiber = current_;
+    SLUICE_CHECK(fiber != nullptr);
+    request_ = Request::kYield;
+    arch::switch_to(fiber->context_, context_, nullptr);
+}
+
+void Worker::park(WaitReason reason, detail::AfterPark after, void* closure) {
+    Fiber* fiber = current_;
+    SLUICE_CHECK(fiber != nullptr);
+    request_ = Request::kPark;
+    reason_ = reason;
+    after_ = after;
+    after_closure_ = closure;
+    arch::switch_to(fiber->context_, context_, nullptr);
+}
+
+void Worker::run(Fiber* fiber) {
+    SLUICE_ASSERT(current_ == nullptr);
+    SLUICE_ASSERT(fiber->state_.load(std::memory_order_relaxed) == FiberState::kRunnable);
+    const Ticks since = fiber->runnable_since_ticks_;
+    if (now_ticks_ > since) fiber->run_queue_ticks_ += now_ticks_ - since;
+    fiber->state_.store(FiberState::kRunning, std::memory_order_relaxed);
+    yield_requested_.store(false, std::memory_order_relaxed);
+    do {
+        ++fiber->switches_;
+        processor_.counters.switches.add(1);
+        processor_.slice_start_ticks.store(now_ticks_, std::memory_order_relaxed);
+        budget_ = limits::kFiberBudget;
+        current_ = fiber;
+        *exceptions_ = fiber->exceptions_;
+        arch::switch_to(context_, fiber->context_, fiber);
+        fiber->exceptions_ = *exceptions_;
+        *exceptions_ = Fiber::ExceptionState{};
+        current_ = nullptr;
+        const Ticks left_ticks = scheduler_.ticks().now();
+        if (left_ticks > now_ticks_) fiber->running_ticks_ += left_ticks - now_ticks_;
+        now_ticks_ = left_ticks;
+    } while (request_ == Request::kPark && !finish_park(fiber));
+    if (request_ != Request::kPark) finish(fiber);
+}
+
+// False: `after` refused, the fiber goes on. When it returns true the fiber may run elsewhere
+// already.
+bool Worker::finish_park(Fiber* fiber) {
+    fiber->wait_reason_ = reason_;
+    fiber->state_.store(FiberState::kWaiting, std::memory_order_release);
+    if (after_(after_closure_, fiber)) return true;
+    SLUICE_CHECK(fiber->state_.load(std::memory_order_relaxed) == FiberState::kWaiting);
+    fiber->state_.store(FiberState::kRunning, std::memory_order_relaxed);
+    return false;
+}
+
+void Worker::finish(Fiber* fiber) {
+    if (request_ == Request::kYield) {
+        fiber->state_.store(FiberState::kRunnable, std::memory_order_relaxed);
+        fiber->runnable_since_ticks_ = now_ticks_;
+        enqueue(fiber);
+        return;
+    }
+    SLUICE_ASSERT(request_ == Request::kEnd);
+    fiber->state_.store(FiberState::kFree, std::memory_order_release);
+    processor_.stacks.give_back(fiber);
+    processor_.counters.ended.add(1);
+}
+
+void Worker::enqueue(Fiber* fiber) {
+    while (!processor_.push(fiber)) {
+        FiberList half;
+        processor_.queue.take_half(half);
+        if (half.empty()) continue;
+        processor_.counters.overflows.add(1);
+        scheduler_.global_queue().push_all(std::move(half));
+    }
+}
+
+void Worker::accept(Fiber* fiber) {
+    if (current_ == nullptr) {
+        accept_new(fiber);
+    } else if (Fiber* displaced = processor_.swap_run_next(fiber)) {
+        enqueue(displaced);
+        scheduler_.wake_one();
+    }
+}
+
+void Worker::accept_new(Fiber* fiber) {
+    enqueue(fiber);
+    if (!in_events_) share_work();
+}
+
+void Worker::accept_all(FiberList&& fibers) {
+    while (Fiber* fiber = fibers.pop_front()) enqueue(fiber);
+    if (!in_events_) share_work();
+}
+
+void Worker::share_work() {
+    if (processor_.waiting() >= 2) scheduler_.wake_one();
+}
+
+}  // namespace sluice::rt

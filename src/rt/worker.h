@@ -1,0 +1,110 @@
+// Worker: a thread that runs fibers with the means of its Processor.
+//
+// The loop runs on the thread's own stack (the "scheduler's stack"): pick a fiber, switch to it,
+// and when it comes back do what it asked for: queue it again (yield), finish parking it (park), or
+// free it (end). Timer callbacks and I/O completions run on that stack too.
+//
+// How the next fiber is found: rt/worker_find.cc. How workers sleep and are woken: rt/scheduler.h.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "arch/switch.h"
+#include "base/tick_clock.h"
+#include "rt/park.h"
+#include "rt/processor.h"
+
+namespace sluice::rt {
+
+class Scheduler;
+
+class Worker {
+  public:
+    Worker(Scheduler& scheduler, unsigned index, std::optional<std::uint64_t> seed);
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    // Serves on the calling thread until the scheduler stops.
+    void serve(std::unique_ptr<Poller> poller);
+
+    Scheduler& scheduler() noexcept { return scheduler_; }
+    Processor& processor() noexcept { return processor_; }
+    unsigned index() const noexcept { return index_; }
+    // nullptr while the scheduler's stack runs.
+    Fiber* current() const noexcept { return current_; }
+
+    // The running fiber's requests; each returns when the fiber runs again, maybe on another
+    // worker.
+    void yield();
+    void park(WaitReason reason, detail::AfterPark after, void* closure);
+    bool use_budget() noexcept {
+        return --budget_ <= 0 || yield_requested_.load(std::memory_order_relaxed);
+    }
+
+    // Called on this worker, by a fiber or by the scheduler's stack: where a fiber that has become
+    // runnable goes. Wakes another worker if more than one waits here.
+    void accept(Fiber* fiber);      // made ready
+    void accept_new(Fiber* fiber);  // spawned
+    void accept_all(FiberList&& fibers);
+
+    // Asks the running fiber to yield at its next checkpoint. Any thread: a monitor's means.
+    void request_yield() noexcept { yield_requested_.store(true, std::memory_order_relaxed); }
+
+    // The runnable fiber's stack now starts with its entry function.
+    static void prepare(Fiber* fiber, const StackArena::Bounds& stack);
+
+  private:
+    friend class Scheduler;
+    enum class Request : std::uint8_t { kYield, kPark, kEnd };
+
+    static void fiber_main(void* fiber) noexcept;
+    void run(Fiber* fiber);
+    bool finish_park(Fiber* fiber);
+    void finish(Fiber* fiber);
+    void enqueue(Fiber* fiber);
+    void share_work();
+
+    // rt/worker_find.cc
+    Fiber* next();
+    void look_around();
+    Fiber* take_global(std::size_t most);
+    Fiber* search();
+    Fiber* steal();
+    Fiber* steal_from(Worker& victim, bool last_pass);
+    void sleep();
+    TimeNs sleep_timeout_ns();
+    unsigned poll(TimeNs timeout_ns);
+    unsigned run_timers();
+    void stop_spinning();
+
+    Scheduler& scheduler_;
+    const unsigned index_;
+    Processor processor_;
+
+    Ticks look_interval_ticks_ = 0;
+
+    // Touched at every switch.
+    Fiber* current_ = nullptr;
+    Fiber::ExceptionState* exceptions_ = nullptr;  // of the serving thread (__cxa_get_globals)
+    arch::Context context_;                        // of the scheduler's stack
+    Request request_ = Request::kYield;
+    WaitReason reason_ = WaitReason::kOther;
+    detail::AfterPark after_ = nullptr;
+    void* after_closure_ = nullptr;
+    int budget_ = 0;
+    std::uint32_t tick_ = 0;
+    Ticks now_ticks_ = 0;        // as of the last switch out or poll
+    Ticks looked_at_ticks_ = 0;  // when timers and I/O were looked at last
+    std::atomic<bool> yield_requested_{false};
+
+    bool in_events_ = false;  // in timer callbacks or poll(): what they make ready is shared after
+    // How this worker sleeps; see Scheduler.
+    bool spinning_ = false;
+    bool woken_spinning_ = false;          // guarded by the scheduler's lock
+    std::atomic<bool> poller_idle_{true};  // as of going to sleep
+    std::atomic<bool> asleep_{false};
+};
+
+}  // namespace sluice::rt

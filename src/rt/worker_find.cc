@@ -1,0 +1,185 @@
+// How a worker finds its next fiber, and what it does when there is none.
+#include <algorithm>
+
+#include "arch/pause.h"
+#include "base/check.h"
+#include "rt/scheduler.h"
+#include "rt/worker.h"
+
+namespace sluice::rt {
+namespace {
+constexpr unsigned kStealPasses = 4;
+// A run_next fiber is stolen only from a worker whose slice lasts longer than this.
+constexpr TimeNs kStuckSliceNs = 50'000;
+}  // namespace
+
+// nullptr: the runtime has ended.
+Fiber* Worker::next() {
+    for (;;) {
+        Fiber* fiber = nullptr;
+        if (++tick_ % limits::kGlobalQueueInterval == 0 ||
+            now_ticks_ - looked_at_ticks_ > look_interval_ticks_) {
+            look_around();
+            fiber = take_global(1);
+        }
+        if (fiber == nullptr) fiber = processor_.pop();
+        if (fiber == nullptr) fiber = take_global(LocalQueue::kSlots / 2);
+        if (fiber == nullptr) fiber = search();
+        if (fiber != nullptr) {
+            stop_spinning();
+            return fiber;
+        }
+        if (scheduler_.should_end(*this)) {
+            if (spinning_) scheduler_.end_spinning();
+            spinning_ = false;
+            return nullptr;
+        }
+        sleep();
+    }
+}
+
+// A busy worker must not forget its timers and its I/O.
+void Worker::look_around() {
+    looked_at_ticks_ = now_ticks_;
+    run_timers();
+    if (!processor_.poller->idle()) poll(0);
+}
+
+// A share of the global queue, at most `most`; the first of them is returned.
+Fiber* Worker::take_global(std::size_t most) {
+    if (scheduler_.global_queue().size() == 0) return nullptr;
+    FiberList share;
+    scheduler_.global_queue().take_share(share, scheduler_.workers().size(), most);
+    Fiber* first = share.pop_front();
+    while (Fiber* fiber = share.pop_front()) enqueue(fiber);
+    return first;
+}
+
+Fiber* Worker::search() {
+    if (scheduler_.workers().size() == 1) return nullptr;
+    if (!spinning_) {
+        if (!scheduler_.may_spin()) return nullptr;
+        scheduler_.begin_spinning();
+        spinning_ = true;
+    }
+    // Own events first: their fibers' data is nearer, and the others cannot do them. Without work
+    // in sight that look can wait for sleep(), which is one system call less.
+    if (scheduler_.work_to_steal() && !processor_.poller->idle() && poll(0) > 0) {
+        if (Fiber* fiber = processor_.pop()) return fiber;
+    }
+    return steal();
+}
+
+Fiber* Worker::steal() {
+    auto& workers = scheduler_.workers();
+    const auto count = static_cast<unsigned>(workers.size());
+    for (unsigned pass = 0; pass < kStealPasses; ++pass) {
+        for (unsigned i = 1; i < count; ++i) {
+            Worker& victim = *workers[(index_ + i + tick_) % count];
+            if (&victim == this) continue;
+            if (Fiber* fiber = steal_from(victim, pass + 1 == kStealPasses)) return fiber;
+        }
+        arch::pause();
+    }
+    return nullptr;
+}
+
+Fiber* Worker::steal_from(Worker& victim, bool last_pass) {
+    Processor& theirs = victim.processor_;
+    std::uint32_t stolen = 0;
+    if (Fiber* fiber = theirs.queue.steal_into(processor_.queue, stolen)) {
+        processor_.counters.steals.add(1);
+        processor_.counters.stolen.add(stolen);
+        return fiber;
+    }
+    if (!last_pass) return nullptr;
+    const TickClock& ticks = scheduler_.ticks();
+    const Ticks slice_start = theirs.slice_start_ticks.load(std::memory_order_relaxed);
+    if (ticks.to_ns(ticks.now() - slice_start) > kStuckSliceNs) {
+        if (Fiber* fiber = theirs.steal_run_next()) {
+            processor_.counters.steals.add(1);
+            processor_.counters.stolen.add(1);
+            return fiber;
+        }
+    }
+    const TimeNs deadline_ns = theirs.timers.next_deadline_ns();
+    if (deadline_ns == kNever) return nullptr;
+    const TimeNs now_ns = scheduler_.clock().now_ns();
+    if (now_ns - limits::kTimerRescueNs < deadline_ns) return nullptr;
+    in_events_ = true;
+    processor_.counters.timers_rescued.add(theirs.timers.run_due(now_ns, this));
+    in_events_ = false;
+    return processor_.pop();
+}
+
+// Waits in the poller until there may be something to do.
+void Worker::sleep() {
+    if (run_timers() > 0) return;
+    Poller& poller = *processor_.poller;
+    poller_idle_.store(poller.idle(), std::memory_order_relaxed);
+    processor_.counters.parks.add(1);
+    scheduler_.fall_asleep(*this);
+    if (spinning_) {
+        spinning_ = false;
+        scheduler_.end_spinning();
+    }
+    if (scheduler_.work_in_sight(*this) || scheduler_.last_one_verdict(*this)) {
+        spinning_ = scheduler_.wake_up(*this);
+        if (!spinning_) {
+            scheduler_.begin_spinning();
+            spinning_ = true;
+        }
+        return;
+    }
+    poll(sleep_timeout_ns());
+    spinning_ = scheduler_.wake_up(*this);
+    now_ticks_ = looked_at_ticks_ = scheduler_.ticks().now();
+    run_timers();
+}
+
+// Until this worker's next timer is due, or one of a worker that may be stuck in a long slice.
+TimeNs Worker::sleep_timeout_ns() {
+    TimeNs deadline_ns = processor_.timers.next_deadline_ns();
+    for (const auto& other : scheduler_.workers()) {
+        if (other.get() == this || other->asleep_.load(std::memory_order_relaxed)) continue;
+        const TimeNs theirs_ns = other->processor_.timers.next_deadline_ns();
+        if (theirs_ns > kNever - limits::kTimerRescueNs) continue;
+        deadline_ns = std::min(deadline_ns, theirs_ns + limits::kTimerRescueNs);
+    }
+    if (deadline_ns == kNever) return kNever;
+    return std::max<TimeNs>(0, deadline_ns - scheduler_.clock().now_ns());
+}
+
+unsigned Worker::poll(TimeNs timeout_ns) {
+    SLUICE_ASSERT(current_ == nullptr && !in_events_);
+    processor_.counters.polls.add(1);
+    in_events_ = true;
+    const unsigned events = processor_.poller->poll(timeout_ns);
+    in_events_ = false;
+    if (events > 0) share_work();
+    return events;
+}
+
+unsigned Worker::run_timers() {
+    TimerHeap& timers = processor_.timers;
+    if (timers.next_deadline_ns() == kNever) return 0;
+    SLUICE_ASSERT(current_ == nullptr && !in_events_);
+    in_events_ = true;
+    const unsigned count = timers.run_due(scheduler_.clock().now_ns(), this);
+    in_events_ = false;
+    if (count > 0) {
+        processor_.counters.timers.add(count);
+        share_work();
+    }
+    return count;
+}
+
+// A spinner that has found work wakes the next one if there is more.
+void Worker::stop_spinning() {
+    if (!spinning_) return;
+    spinning_ = false;
+    scheduler_.end_spinning();
+    if (scheduler_.work_to_steal()) scheduler_.wake_one();
+}
+
+}  // namespace sluice::rt
