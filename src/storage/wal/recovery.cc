@@ -230,6 +230,7 @@ Status Scan::scan_segment(Opened& opened, const std::optional<std::uint64_t>& se
             break;
         }
         SLUICE_TRY(apply(info, out_.end.group, effect));
+        info.has_state = info.has_state || effect.snapshot.has_value();
         for (const auto& run : effect.entries) info.max_index = std::max(info.max_index, run.last);
         out_.last_group = out_.end.offset;
         out_.end = next;

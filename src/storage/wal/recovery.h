@@ -33,6 +33,7 @@ struct SegmentInfo {
     std::uint64_t first_group = 0;
     std::uint64_t max_index = 0;  // largest entry index in it that is not truncated, 0: no entry
     std::uint32_t first_session = 0;
+    bool has_state = false;        // it repeats hard state, configuration and snapshot mark
     std::uint64_t next_index = 0;  // no entry in it or behind it has a smaller index
 
     // Entries behind `kept` were dropped: what is in this segment is dead, and what comes may be

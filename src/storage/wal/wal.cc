@@ -65,7 +65,7 @@ struct Wal::Impl {
     std::unique_ptr<io::File> active;
     StagingBuffer staging;
     bool fresh = false;
-    bool segment_is_new = false;  // its first group repeats the state
+    bool segment_is_new = false;  // its next group repeats the state; none released before that
     bool unsynced = false;
     std::optional<Error> failed;
 
@@ -132,6 +132,7 @@ Status Wal::Impl::start_new() {
 Status Wal::Impl::resume(std::uint64_t last_group) {
     SLUICE_TRY_ASSIGN(active, fs.open(segments.back().path, io::OpenMode::kReadWrite));
     max_index = segments.back().max_index;
+    segment_is_new = !segments.back().has_state;
     // A crash between the newest segment's rename and the directory's sync: the name is not
     // durable.
     SLUICE_TRY(fs.sync_dir(options.dir));
@@ -179,7 +180,7 @@ Status Wal::Impl::begin_segment(std::uint64_t bytes_min) {
     info.bytes = taken.bytes;
     end.offset = kBlockBytes;
     max_index = 0;
-    segment_is_new = true;  // the state is in the older segments only
+    segment_is_new = true;
     const std::lock_guard lock(mutex);
     segments.push_back(std::move(info));
     return {};
@@ -197,7 +198,12 @@ void Wal::Impl::encode_entry(const LogEntry& entry) {
 
 void Wal::Impl::encode(const WalGroup& group, bool new_session) {
     staging.reset(segments.back().sequence, end.group, end.session);
-    if (new_session) staging.add_record(RecordType::kSession, {});
+    if (new_session) {
+        // Alone in one block, so that a torn one leaves nothing behind it that the next session,
+        // which would have the same number, could take for its own.
+        staging.add_record(RecordType::kSession, {});
+        return;
+    }
     if (segment_is_new) {
         // So that older segments can be released without losing the state.
         staging.add_record(RecordType::kHardState, encode_hard_state(hard_state));
@@ -236,7 +242,7 @@ Status Wal::Impl::write(const WalGroup& group, bool new_session) {
     SLUICE_TRY(keep_failure(active->pwrite(blocks, end.offset)));
     end.offset += blocks.size();
     ++end.group;
-    segment_is_new = false;
+    if (!new_session) segment_is_new = false;
     unsynced = true;
     stats.groups += 1;
     stats.written_bytes += blocks.size();
@@ -320,6 +326,7 @@ Status Wal::Impl::replay(std::uint64_t after, std::uint64_t to,
 Status Wal::Impl::release_prefix(std::uint64_t released) {
     if (failed) return fail(*failed);
     SLUICE_CHECK(released <= synced_snapshot.index);
+    if (segment_is_new) return {};  // the state is in the older segments only
     while (segments.size() > 1 && segments.front().max_index <= released) {
         const SegmentInfo oldest = segments.front();
         const std::uint64_t next_index = segments[1].next_index;

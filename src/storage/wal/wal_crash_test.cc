@@ -216,7 +216,9 @@ TEST(WalCrash, AcknowledgedGroupsSurviveAndOthersAreWholeOrAbsent) {
     std::uint64_t recycled = 0;
     const char* only = std::getenv("WAL_SEED");
     const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
-    const std::uint64_t last = only != nullptr ? first : kSeeds;
+    const char* many = std::getenv("WAL_SEEDS");
+    const std::uint64_t seeds = many != nullptr ? std::strtoull(many, nullptr, 10) : kSeeds;
+    const std::uint64_t last = only != nullptr ? first : seeds;
     for (std::uint64_t seed = first; seed <= last; ++seed) {
         CrashRun run(seed);
         run.run();
