@@ -106,6 +106,11 @@ inline constexpr FloodLimit kFloodWindowUpdate{10'000, 1'000};  // beyond two fo
 inline constexpr FloodLimit kFloodEmptyFrame{1'000, 100};       // DATA, CONTINUATION without bytes
 inline constexpr FloodLimit kFloodUnknownFrame{1'000, 100};     // frames of unknown types
 
+// HTTP/1.1 (net/http1).
+inline constexpr std::uint32_t kHttp1HeadBytesMax = 16'384;           // request line and headers
+inline constexpr std::uint32_t kHttp1BodyBytesMax = 4 * 1024 * 1024;  // of a POST
+inline constexpr std::uint32_t kHttp1HeadersMax = 100;                // lines of one head
+
 static_assert(kHttp2HeaderBlockBytesMax >= kHttp2FrameBytesMax);  // one HEADERS frame always fits
 static_assert(kHttp2StreamPendingBytes <= kHttp2ConnectionPendingBytes);
 static_assert(kHttp2ConnectionWindowBytes >= kHttp2StreamWindowBytes);
