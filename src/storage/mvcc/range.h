@@ -88,11 +88,13 @@ struct RangeQuery {
     Revision min_create_revision = 0;
     Revision max_create_revision = 0;
 
-    // True when the pairs cannot be handed out as they are found (sorts other than key ascending,
-    // revision filters with a limit): the whole range is read first, as etcd does.
-    bool needs_all() const noexcept;
+    // A sort is needed after a scan in key order: only then does finish_range() have work beyond
+    // what the cursor does.
+    bool needs_sort() const noexcept;
     bool has_filters() const noexcept;
-    bool is_sorted_by_key() const noexcept;  // no sort is needed after a scan in key order
+    bool matches(const KvView& kv) const noexcept;  // passes the revision filters
+    // How many matches in key order are wanted; the sorts want all of them, except one of etcd's.
+    std::int64_t scan_limit() const noexcept;
 };
 
 struct RangeResult {
@@ -102,12 +104,22 @@ struct RangeResult {
     Revision revision = 0;   // current revision of the store when the read was pinned (header)
 };
 
-// Sorts, cuts to the limit and drops the values of keys_only, in etcd's order of doing so.
+// Sorts, cuts to the limit and drops the values of keys_only, in etcd's order of doing so. Needed
+// when query.needs_sort(), harmless otherwise; sets result.more if it cuts.
 void finish_range(const RangeQuery& query, RangeResult& result);
 
 struct SliceBudget {
     std::int64_t keys_max = limits::kRangeSliceKeys;   // keys looked at, counted ones included
     std::size_t bytes_max = limits::kRangeSliceBytes;  // key and value bytes handed out
+};
+
+// How far a read has come.
+struct RangeProgress {
+    std::string resume;  // first key not yet looked at
+    bool started = false;
+    bool done = false;
+    std::int64_t count = 0;    // live keys seen
+    std::int64_t matched = 0;  // of those, past the filters
 };
 
 // A range at one revision, read in slices. It holds nothing of RocksDB between slices; it pins its
@@ -120,37 +132,28 @@ class RangeCursor {
     RangeCursor(const RangeCursor&) = delete;
     RangeCursor& operator=(const RangeCursor&) = delete;
 
-    // Reads the next slice. Pairs come in ascending key order, filters applied. The limit is
-    // applied here unless query.needs_all(): then every match is handed out and the caller finishes
-    // with finish_range(). The first call checks the revision: kOutOfRange with etcd's texts
-    // (compacted, future). kInternal/kDataLoss: the engine failed.
+    // Reads the next slice. Pairs come in ascending key order, filters and limit applied; if
+    // query.needs_sort(), the caller collects them and ends with finish_range(). The first call
+    // checks the revision: kOutOfRange with etcd's texts (compacted, future). kInternal and
+    // kDataLoss: the engine failed.
     Result<ReadStep> next(ReadTier tier, const SliceBudget& budget, KvSink& sink);
 
     // Valid after kDone.
-    std::int64_t count() const noexcept { return count_; }
-    bool more() const noexcept { return more_; }
+    std::int64_t count() const noexcept { return progress_.count; }
+    bool more() const noexcept;  // before finish_range()
 
     Revision read_revision() const noexcept { return read_revision_; }    // what is being read
     Revision store_revision() const noexcept { return store_revision_; }  // current when pinned
 
   private:
-    friend class Applier;
-    struct Scan;
-    struct Collect;
-    Result<ReadStep> slice(ReadTier tier, const SliceBudget& budget, KvSink& sink);
-    Result<ReadStep> point(ReadTier tier, KvSink& sink);
-    void accept(const KvView& kv, KvSink& sink, Scan& scan);
+    Status start();
 
     const MvccStore& store_;
-    RangeQuery query_;  // its views point into text_
-    std::string text_;
-    std::string resume_;  // first key not yet looked at
+    std::string text_;  // what the views of query_ point into
+    RangeQuery query_;
+    RangeProgress progress_;
     Revision read_revision_ = 0;
     Revision store_revision_ = 0;
-    std::int64_t count_ = 0;
-    std::int64_t handed_out_ = 0;
-    bool more_ = false;
-    bool done_ = false;
     bool pinned_ = false;
 };
 

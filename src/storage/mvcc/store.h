@@ -50,13 +50,6 @@ struct StoreOptions {
     bool flush_on_close = true;       // false: close as a crash would (tests)
 };
 
-struct AppliedPosition {
-    std::uint64_t index = 0;
-    std::uint64_t term = 0;
-
-    bool operator==(const AppliedPosition&) const = default;
-};
-
 // The events of whole transactions, for watchers that read the past.
 struct HistoryQuery {
     struct Range {
@@ -101,8 +94,8 @@ class MvccStore {
     // ---- where the store is. Each is one atomic load.
     Revision current_revision() const noexcept;    // 1 when empty
     Revision compacted_revision() const noexcept;  // -1: never compacted
-    AppliedPosition applied() const;               // of the last commit (a short lock)
-    std::uint64_t applied_index() const noexcept;
+    std::uint64_t applied_index() const noexcept;  // of the last commit
+    std::uint64_t applied_term() const noexcept;
 
     // ---- reads
     // One key at `revision` (0: current). Calls sink.on_kv once if the key exists. Costs one lookup
@@ -143,7 +136,8 @@ class MvccStore {
     // What a crash would leave. Raft log entries up to here are no longer needed. One atomic load.
     std::uint64_t durable_applied_index() const noexcept;
     // Called after each flush with the new durable index, on a RocksDB thread: it must be short,
-    // and must not call the store. Set it before the first commit.
+    // and must not call the store. Set it before the first commit; it may be called until the
+    // destructor has returned.
     void on_durable(std::function<void(std::uint64_t applied_index)> callback);
     // Makes all that is committed durable. Blocks (1-50 ms). start_flush only starts it.
     Status flush();
