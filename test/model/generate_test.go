@@ -36,7 +36,9 @@ func newGenerator(seed uint64) *generator {
 
 func (g *generator) saw(revision int64) { g.revision = max(g.revision, revision) }
 
-func (g *generator) count(name string, ok bool) { g.counts[fmt.Sprint(name, map[bool]string{true: "", false: " refused"}[ok])]++ }
+func (g *generator) count(name string, ok bool) {
+	g.counts[fmt.Sprint(name, map[bool]string{true: "", false: " refused"}[ok])]++
+}
 
 // report prints how often each kind was answered and how often refused.
 func (g *generator) report() {

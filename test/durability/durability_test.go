@@ -1,0 +1,231 @@
+// Package durability kills the server while clients write and checks what is there afterwards.
+//
+//	go test ./durability -kills 200          # the full run
+package durability
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"sluice.test/harness"
+)
+
+var (
+	kills    = flag.Int("kills", 20, "how often the server is killed")
+	seedFlag = flag.Uint64("seed", 0, "seed of the moments of the kills; 0 picks one and prints it")
+)
+
+// TestKill is SIGKILL at random moments under load: nothing acknowledged is lost, nothing that was
+// not acknowledged half appears, and revisions have neither gaps nor repeats.
+func TestKill(t *testing.T) {
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())%1_000_000 + 1
+	}
+	fmt.Printf("durability: seed %d, %d kills\n", seed, *kills)
+	random := rand.New(rand.NewPCG(seed, 0))
+	s := start(t, harness.Options{})
+	f := newFleet()
+	from, acked, doubts, done := int64(2), 0, 0, 0
+	for round := 1; round <= *kills; round++ {
+		if err := f.start(context.Background(), s); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
+		s.Kill()
+		f.wait()
+		acked += f.acked()
+		for _, w := range f.writers {
+			if w.doubt > 0 {
+				doubts++
+			}
+		}
+		again, err := harness.Start(s.Binary, harness.Options{DataDir: s.DataDir, Address: s.Address})
+		if err != nil {
+			t.Fatalf("seed %d, restart %d: %v", seed, round, err)
+		}
+		*s = *again
+		last, happened := check(t, f, s, from, fmt.Sprintf("seed %d, round %d", seed, round))
+		done += happened
+		from = last + 1
+	}
+	if acked == 0 {
+		t.Fatal("no operation was ever acknowledged: nothing was tested")
+	}
+	fmt.Printf("durability: %d kills, %d acknowledged and all there; of %d in doubt %d had happened\n",
+		*kills, acked, doubts, done)
+}
+
+// check reads the history since from and compares; it returns the newest revision.
+func check(t *testing.T, f *fleet, s *harness.Server, from int64, where string) (int64, int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), verifyTimeout)
+	defer cancel()
+	h, err := readHistory(ctx, s, from)
+	if err != nil {
+		t.Fatalf("%s: %v", where, err)
+	}
+	done, err := f.verify(h)
+	if err != nil {
+		t.Fatalf("%s: %v", where, err)
+	}
+	return h.last, done
+}
+
+func start(t *testing.T, o harness.Options) *harness.Server {
+	t.Helper()
+	s, err := harness.Start(harness.Subject(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Kill(); s.Remove() })
+	return s
+}
+
+// TestDiskFull fills a small file system under the server. Writes must fail with an error, not hang
+// and not be acknowledged; once there is room again, everything acknowledged is there.
+func TestDiskFull(t *testing.T) {
+	const small, roomy = "size=200m", "size=2g"
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, small); err != nil {
+		t.Skipf("cannot mount a small tmpfs (%v): run as root with CAP_SYS_ADMIN", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	o := harness.Options{
+		DataDir: filepath.Join(disk, "data"), Flags: []string{"--quota-backend-bytes=8589934592"},
+	}
+	s, err := harness.Start(harness.Subject(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { s.Kill(); s.Remove() }()
+	revisions := fillDisk(t, s)
+	fmt.Printf("disk full: %d of 1 MiB were acknowledged; the server is then alive: %v\n",
+		len(revisions), s.Alive())
+	s.Kill()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT, roomy); err != nil {
+		t.Fatal(err)
+	}
+	o.Address = s.Address
+	if s, err = harness.Start(harness.Subject(), o); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := dial(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	kv := pb.NewKVClient(conn)
+	ctx, cancel := context.WithTimeout(context.Background(), verifyTimeout)
+	defer cancel()
+	for i, revision := range revisions {
+		a, err := kv.Range(ctx, &pb.RangeRequest{Key: fmt.Appendf(nil, "big%d", i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(a.Kvs) != 1 || a.Kvs[0].ModRevision != revision || len(a.Kvs[0].Value) != 1<<20 {
+			t.Fatalf("key %d, acknowledged at revision %d, is not there", i, revision)
+		}
+	}
+	if _, err := kv.Put(ctx, &pb.PutRequest{Key: []byte("after")}); err != nil {
+		t.Fatalf("with room again: %v", err)
+	}
+}
+
+// fillDisk puts 1 MiB values until three puts in a row failed; it returns the revisions given.
+func fillDisk(t *testing.T, s *harness.Server) (revisions []int64) {
+	t.Helper()
+	conn, err := dial(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	kv := pb.NewKVClient(conn)
+	value := make([]byte, 1<<20)
+	for i := range value {
+		value[i] = byte(rand.Uint32()) // not to be compressed away
+	}
+	for failed := 0; failed < 3; {
+		ctx, cancel := context.WithTimeout(context.Background(), verifyTimeout)
+		key := fmt.Appendf(nil, "big%d", len(revisions))
+		a, err := kv.Put(ctx, &pb.PutRequest{Key: key, Value: value})
+		if ctx.Err() != nil {
+			t.Fatal("a put on a full disk hangs")
+		}
+		cancel()
+		if err != nil {
+			failed++
+			continue
+		}
+		failed = 0
+		revisions = append(revisions, a.Header.Revision)
+		if len(revisions) > 1000 {
+			t.Fatal("1000 MiB went onto a disk of 200 MiB")
+		}
+	}
+	return revisions
+}
+
+// faults are handed to the server under test in the environment variable SLUICE_FAULT; an etcd has
+// no such thing. `wants` must be in its log when the fault has ended it; empty: it must live on.
+var faults = []struct{ name, value, wants string }{
+	{"failing fdatasync", "fdatasync_error_after=200", "fdatasync"},
+}
+
+// TestFault breaks the disk under the log. A failed fdatasync must end the server with a clear line
+// and without an acknowledgement: what the kernel dropped cannot be known. After a restart without
+// the fault everything acknowledged is there.
+func TestFault(t *testing.T) {
+	if strings.HasPrefix(filepath.Base(harness.Subject().Path), "etcd") {
+		t.Skip("the server under test is an etcd, which injects no faults")
+	}
+	for _, fault := range faults {
+		t.Run(fault.name, func(t *testing.T) {
+			s := start(t, harness.Options{Env: []string{"SLUICE_FAULT=" + fault.value}})
+			f := newFleet()
+			if err := f.start(context.Background(), s); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-s.Exited():
+			case <-time.After(verifyTimeout):
+				t.Fatal("the fault did not end the server")
+			}
+			f.wait()
+			if s.ExitError() == nil {
+				t.Error("it exited with 0")
+			}
+			if !strings.Contains(s.LogTail(4000), fault.wants) {
+				t.Errorf("its log does not name %q: %s", fault.wants, s.LogTail(500))
+			}
+			if f.acked() == 0 {
+				t.Fatal("nothing was acknowledged before the fault: nothing was tested")
+			}
+			again, err := harness.Start(s.Binary, harness.Options{DataDir: s.DataDir, Address: s.Address})
+			if err != nil {
+				t.Fatal(err)
+			}
+			*s = *again
+			check(t, f, s, 2, fault.name)
+		})
+	}
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(m.Run())
+}
