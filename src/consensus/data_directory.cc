@@ -1,0 +1,130 @@
+#include "consensus/data_directory.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+
+namespace sluice::consensus {
+namespace {
+
+constexpr unsigned kVersion = 1;
+constexpr std::size_t kFileBytesMax = 4096;
+
+// Text, so that an operator can read it; the last line is the CRC-32C of those before it.
+//   sluice-member 1
+//   member-id 8e9e05c52164694d
+//   cluster-id cdf818194e3a8c32
+//   crc 0a1b2c3d
+std::string encode(const DataDirectory::Identity& identity) {
+    std::string text = fmt::format("sluice-member {}\nmember-id {:016x}\ncluster-id {:016x}\n",
+                                   kVersion, identity.member_id, identity.cluster_id);
+    text += fmt::format("crc {:08x}\n", crc32c::extend(0, text));
+    return text;
+}
+
+// The value behind "name " up to the end of the line; takes the line off the text.
+bool take_line(std::string_view& text, std::string_view name, int base, std::uint64_t& value) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos || !text.starts_with(name)) return false;
+    const std::string_view digits = text.substr(name.size(), end - name.size());
+    const auto [at, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
+    text.remove_prefix(end + 1);
+    return error == std::errc() && at == digits.data() + digits.size();
+}
+
+Result<DataDirectory::Identity> decode(std::string_view text, const std::string& path) {
+    const auto damaged = [&] {
+        return fail(Code::kDataLoss, fmt::format("{} is damaged; it names the member: restore it "
+                                                 "from a copy, or restore a snapshot",
+                                                 path));
+    };
+    std::string_view rest = text;
+    std::uint64_t version = 0;
+    std::uint64_t crc = 0;
+    DataDirectory::Identity identity;
+    if (!take_line(rest, "sluice-member ", 10, version)) return damaged();
+    if (version > kVersion) {
+        return fail(Code::kFailedPrecondition,
+                    fmt::format("{} has format version {}, this program reads up to {}", path,
+                                version, kVersion));
+    }
+    if (!take_line(rest, "member-id ", 16, identity.member_id) ||
+        !take_line(rest, "cluster-id ", 16, identity.cluster_id)) {
+        return damaged();
+    }
+    const std::string_view covered = text.substr(0, text.size() - rest.size());
+    if (!take_line(rest, "crc ", 16, crc) || !rest.empty() || crc != crc32c::extend(0, covered) ||
+        identity.member_id == 0 || identity.cluster_id == 0) {
+        return damaged();
+    }
+    return identity;
+}
+
+Status ensure_dir(io::FileSystem& fs, const std::string& dir) {
+    const Status created = fs.create_dir(dir);
+    if (!created && created.error().code() != Code::kAlreadyExists) return created;
+    if (!created) return {};
+    const std::size_t slash = dir.find_last_of('/');
+    const std::string parent = slash == std::string::npos ? "." : dir.substr(0, slash);
+    return fs.sync_dir(parent.empty() ? "/" : parent);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DataDirectory>> DataDirectory::open(io::FileSystem& fs, std::string dir,
+                                                           Identity if_new) {
+    SLUICE_CHECK(if_new.member_id != 0 && if_new.cluster_id != 0);
+    while (dir.size() > 1 && dir.ends_with('/')) dir.pop_back();
+    SLUICE_TRY(ensure_dir(fs, dir));
+    auto lock = fs.lock(dir + "/LOCK");
+    if (!lock) {
+        if (lock.error().code() != Code::kFailedPrecondition) return fail(lock.error());
+        return fail(
+            Code::kFailedPrecondition,
+            fmt::format("another process uses the data directory {} (its LOCK is held)", dir));
+    }
+    std::unique_ptr<DataDirectory> data(new DataDirectory(std::move(dir), std::move(*lock)));
+    SLUICE_TRY(data->load_or_create(fs, if_new));
+    return data;
+}
+
+Status DataDirectory::load_or_create(io::FileSystem& fs, Identity if_new) {
+    const std::string path = dir_ + "/MEMBER";
+    SLUICE_TRY_ASSIGN(const bool exists, fs.exists(path));
+    if (exists) {
+        SLUICE_TRY_ASSIGN(const auto file, fs.open(path, io::OpenMode::kRead));
+        std::vector<std::byte> bytes(kFileBytesMax);
+        SLUICE_TRY_ASSIGN(const std::size_t n, file->pread(bytes, 0));
+        SLUICE_TRY_ASSIGN(identity_,
+                          decode({reinterpret_cast<const char*>(bytes.data()), n}, path));
+        return {};
+    }
+    // A log without its owner's name: the file was lost, and a new name would let the member vote
+    // twice.
+    SLUICE_TRY_ASSIGN(const bool has_log, fs.exists(wal_dir()));
+    if (has_log) {
+        return fail(Code::kDataLoss, fmt::format("{} is missing, but {} exists", path, wal_dir()));
+    }
+    const std::string unfinished = path + ".tmp";
+    {
+        const std::string text = encode(if_new);
+        SLUICE_TRY_ASSIGN(const auto file, fs.open(unfinished, io::OpenMode::kCreate));
+        SLUICE_TRY(file->truncate(0));
+        SLUICE_TRY(file->pwrite(std::as_bytes(std::span(text)), 0));
+        SLUICE_TRY(file->fdatasync());
+    }
+    SLUICE_TRY(fs.rename(unfinished, path));
+    SLUICE_TRY(fs.sync_dir(dir_));
+    identity_ = if_new;
+    created_ = true;
+    return {};
+}
+
+}  // namespace sluice::consensus
