@@ -159,6 +159,20 @@ inline constexpr std::size_t kLeaseExpireBatch = 500;               // leases in
 inline constexpr std::int64_t kLeaseExpireIntervalMs = 500;         // between full batches: 1000/s
 inline constexpr std::int64_t kLeaseExpireRetryMs = 3000;  // before an expiry is proposed again
 
+// ---- bench
+
+// What the load generator takes from a socket at once.
+inline constexpr std::size_t kBenchReceiveBytes = 256 * 1024;
+// How long it waits for the last answers, for its connections and for its watchers.
+inline constexpr std::int64_t kBenchDrainNs = 5'000'000'000;
+inline constexpr std::int64_t kBenchSetupNs = 60'000'000'000;
+// The longest run by number of calls.
+inline constexpr std::int64_t kBenchTotalNs = 3'600'000'000'000;
+// Threads, connections and calls in flight that it accepts to be asked for.
+inline constexpr unsigned kBenchThreadsMax = 64;
+inline constexpr unsigned kBenchConnectionsMax = 50'000;
+inline constexpr unsigned kBenchClientsMax = 100'000;
+
 // ---- observe
 // --------------------------------------------------------------------------------------
 
