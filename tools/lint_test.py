@@ -36,6 +36,8 @@ class CodeRules(unittest.TestCase):
         self.assertEqual(rules("src/net/x.cc", "constexpr int kMaxDepth = 5;\n"), ["limits"])
         self.assertEqual(rules("src/net/x_test.cc", bound), [])
         self.assertEqual(rules(lint.LIMITS_FILE, "#pragma once\n" + bound), [])
+        fixed = "constexpr int kDigitsMax = 18;  // given: 63 bits\n"
+        self.assertEqual(rules("src/net/x.cc", fixed), [])
         alias = "constexpr int kQueueMax = limits::kQueueMax;\n"
         self.assertEqual(rules("src/net/x.cc", alias), [])
 

@@ -31,7 +31,8 @@ inline constexpr std::int64_t kLogFlushRetryNs = 100'000'000;
 // ---- rt
 // -------------------------------------------------------------------------------------------
 
-inline constexpr unsigned kWorkersMax = 256;                   // threads that run fibers
+inline constexpr int kStackDumpFramesMax = 32;  // frames shown when a fiber's stack overflows
+inline constexpr unsigned kWorkersMax = 256;    // threads that run fibers
 inline constexpr std::size_t kFiberStackBytes = 256 * 1024;    // RocksDB and protobuf run on it
 inline constexpr std::size_t kFiberStackBytesMin = 16 * 1024;  // signal frames and printf must fit
 inline constexpr std::size_t kFibersMax = 4 << 20;             // stack slots of one runtime
@@ -73,6 +74,8 @@ inline constexpr std::int64_t kAcceptPauseMaxNs = 1'000'000'000;  // ns; the pau
 // ---- net
 // ------------------------------------------------------------------------------------------
 
+inline constexpr std::size_t kHpackCachedBlockBytes =
+    23;  // a longer header block is always decoded
 // HTTP/2 (net/http2). Bytes unless said otherwise.
 inline constexpr std::uint32_t kHttp2FrameBytesMax = 16'384;  // payload; the RFC's smallest maximum
 inline constexpr std::uint32_t kHttp2StreamsMax = 1'024;      // concurrent calls of one connection
@@ -118,7 +121,9 @@ static_assert(kHttp2OutputTurnBytes >= kHttp2FrameBytesMax);
 
 // ---- storage
 // --------------------------------------------------------------------------------------
-inline constexpr std::size_t kWalSegmentBytes = 64 << 20;      // one file of the log; as etcd's
+inline constexpr std::uint32_t kSnapshotTableBytesMax =
+    64u << 20;                                             // table of contents of a snapshot file
+inline constexpr std::size_t kWalSegmentBytes = 64 << 20;  // one file of the log; as etcd's
 inline constexpr std::size_t kWalFirstSegmentBytes = 4 << 20;  // zeroed inline: cold start < 100 ms
 inline constexpr std::size_t kWalSegmentBytesMax = 1 << 30;    // larger: recovery reads too long
 inline constexpr std::size_t kWalGroupBytesMax = 8 << 20;      // one write; the staging buffer
@@ -135,6 +140,7 @@ inline constexpr std::int64_t kHistorySliceEntries = 2000;      // log entries; 
 
 // ---- consensus
 // ------------------------------------------------------------------------------------
+inline constexpr std::size_t kMemberFileBytesMax = 4096;      // the text file that names the member
 inline constexpr std::uint32_t kProposalsMax = 32768;         // not yet applied; then "too many"
 inline constexpr std::size_t kProposalBytesMax = 128 << 20;   // the same in bytes of payload
 inline constexpr std::uint64_t kSnapshotCount = 10'000;       // entries between marks, as etcd's

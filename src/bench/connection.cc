@@ -109,6 +109,7 @@ bool Connection::start(Call& call, std::span<const http2::HeaderField> headers,
     if (call.stream_ == 0) return false;
     const http2::DataPiece piece = http2::DataPiece::copy(framed(message));
     session_.send_data(call.stream_, {&piece, 1}, last);
+    flush_later();
     return true;
 }
 
@@ -116,11 +117,17 @@ void Connection::send(Call& call, std::string_view message) {
     SLUICE_ASSERT(call.stream_ != 0);
     const http2::DataPiece piece = http2::DataPiece::copy(framed(message));
     session_.send_data(call.stream_, {&piece, 1}, false);
+    flush_later();
 }
 
-void Connection::on_ready(std::uint32_t epoll_events, TimeNs now) {
+void Connection::flush_later() {
+    if (std::exchange(is_unflushed_, true)) return;
+    memory_.unflushed.push_back(this);
+}
+
+void Connection::on_ready(TimeNs now) {
     if (fd_ < 0) return;
-    if ((epoll_events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0) return;
+    flush_later();  // window updates, answers to pings, what did not fit before
     while (fd_ >= 0) {
         const ssize_t got = sys::recv(fd_, memory_.receive.data(), memory_.receive.size(), 0);
         if (got == -EAGAIN) return;
@@ -139,6 +146,7 @@ void Connection::on_ready(std::uint32_t epoll_events, TimeNs now) {
 }
 
 void Connection::flush(TimeNs now) {
+    is_unflushed_ = false;
     if (fd_ < 0) return;
     for (;;) {
         session_.produce(now);
@@ -236,8 +244,8 @@ void Connection::close() {
 
 void Connection::broken(std::string why) {
     if (closing_) return;
+    if (on_broken) on_broken(why);  // before its calls end, so that this is the reason they see
     close();
-    if (on_broken) on_broken(why);
 }
 
 }  // namespace sluice::bench

@@ -1,7 +1,7 @@
 // One HTTP/2 client connection of the load generator: a non-blocking socket, a session, calls.
 //
-// Driven by its loop with edge-triggered readiness: on_ready() reads all there is, fires the calls'
-// events, and flush() sends with one writev what they produced. Bytes leave only in flush(), so
+// Driven by its loop with edge-triggered readiness: on_ready() reads all there is and fires the
+// calls' events; flush() sends with one writev what they produced. Bytes leave only in flush(), so
 // that calls which are started together travel together.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -17,12 +18,17 @@
 
 namespace sluice::bench {
 
+class Connection;
+
 // What the connections of one loop share.
 struct LoopMemory {
     explicit LoopMemory(std::size_t receive_bytes) : receive(receive_bytes, '\0') {}
     http2::Scratch scratch;
     std::string receive;
     std::string framed;  // the message being sent, with its prefix
+    // Connections that have something to send: the loop flushes and clears them after each turn. A
+    // call may be started on another connection than the one whose event is being handled.
+    std::vector<Connection*> unflushed;
 };
 
 class Connection final : public http2::SessionHandler {
@@ -37,7 +43,7 @@ class Connection final : public http2::SessionHandler {
 
     // Called once, when calls may be started.
     std::function<void()> on_usable;
-    // Called once, when the connection has ended without close(); its calls are done by then.
+    // Called once, when the connection ends without close(), before its calls are done.
     std::function<void(const std::string& why)> on_broken;
 
     // Starts a call with its first message (a protobuf message, not framed); last: no more follow.
@@ -47,7 +53,7 @@ class Connection final : public http2::SessionHandler {
     // A further message of a call that was started with last = false.
     void send(Call& call, std::string_view message);
 
-    void on_ready(std::uint32_t epoll_events, TimeNs now);
+    void on_ready(TimeNs now);
     void flush(TimeNs now);
 
     // Ends every call (on_done with status 1, Cancelled) and the connection.
@@ -68,6 +74,7 @@ class Connection final : public http2::SessionHandler {
     static bool take_messages(Call& call, std::string_view bytes);
     void finish(Call& call, int grpc_status, std::string_view message);
     void broken(std::string why);
+    void flush_later();
 
     LoopMemory& memory_;
     http2::OutputBuffer out_;
@@ -76,6 +83,7 @@ class Connection final : public http2::SessionHandler {
     bool usable_ = false;
     std::string goaway_;  // why the server ends the connection, once it said so
     bool closing_ = false;
+    bool is_unflushed_ = false;
     std::uint64_t received_bytes_ = 0;
 };
 

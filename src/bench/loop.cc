@@ -83,15 +83,17 @@ void Loop::run() {
             auto* connection =
                 static_cast<Connection*>(events[static_cast<std::size_t>(i)].data.ptr);
             if (connection != nullptr) {
-                connection->on_ready(events[static_cast<std::size_t>(i)].events, now_ns);
-                connection->flush(now_ns);
+                connection->on_ready(now_ns);
                 continue;
             }
             std::uint64_t wakes = 0;
             sys::read(wake_fd_, &wakes, sizeof wakes);
             if (on_wake_) on_wake_();
-            for (auto& each : connections_) each->flush(now_ns);
         }
+        // A flush may add to the list: it fires events too.
+        for (std::size_t i = 0; i < memory_.unflushed.size(); ++i)
+            memory_.unflushed[i]->flush(now_ns);
+        memory_.unflushed.clear();
     }
     for (auto& connection : connections_) connection->close();
 }

@@ -28,9 +28,8 @@ class RunState {
     Phase phase() const noexcept { return phase_.load(std::memory_order_acquire); }
     void set_phase(Phase phase) noexcept { phase_.store(phase, std::memory_order_release); }
 
-    // May another call be made? Takes one from the total while measuring.
-    bool admit() noexcept {
-        const Phase now = phase();
+    // May another call be made in this phase? Takes one from the total while measuring.
+    bool admit(Phase now) noexcept {
         if (now == Phase::kStop) return false;
         if (!limited_ || now == Phase::kWarmup) return true;
         return left_.fetch_sub(1, std::memory_order_relaxed) > 0;

@@ -23,7 +23,9 @@ void UnaryClient::start() {
 }
 
 void UnaryClient::next() {
-    if (!loop_.state().admit()) return loop_.client_stopped();
+    const Phase phase = loop_.state().phase();
+    if (!loop_.state().admit(phase)) return loop_.client_stopped();
+    measured_ = phase == Phase::kMeasure;
     messages_ = 0;
     wrong_.clear();
     request_.clear();
@@ -61,7 +63,7 @@ void UnaryClient::on_done(int grpc_status, std::string_view message) {
         loop_.record_error(fmt::format("grpc-status {}: {}", grpc_status, message));
     } else if (!wrong_.empty()) {
         loop_.record_error(wrong_);
-    } else if (loop_.state().phase() == Phase::kMeasure) {
+    } else if (measured_ && loop_.state().phase() == Phase::kMeasure) {
         loop_.record(started_);
     }
     next();

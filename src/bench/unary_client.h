@@ -33,6 +33,7 @@ class UnaryClient final : public Call {
     std::string request_;
     std::string wrong_;  // what check() found in this call's answer
     unsigned messages_ = 0;
+    bool measured_ = false;  // the call began in kMeasure
     Ticks started_ = 0;
 };
 

@@ -80,7 +80,9 @@ void WatchWriter::start() {
 
 void WatchWriter::next() {
     SLUICE_ASSERT(answered_ && unseen_ == 0);
-    if (!run_.loop_.state().admit()) return run_.loop_.client_stopped();
+    const Phase phase = run_.loop_.state().phase();
+    if (!run_.loop_.state().admit(phase)) return run_.loop_.client_stopped();
+    measured_ = phase == Phase::kMeasure;
     ++sequence_;
     answered_ = false;
     messages_ = 0;
@@ -102,7 +104,7 @@ void WatchWriter::seen(std::uint64_t sequence, Ticks left) {
     if (sequence != sequence_ || unseen_ == 0)
         return run_.wrong(fmt::format("an event of put {} after put {}", sequence, sequence_));
     --unseen_;
-    if (run_.loop_.state().phase() == Phase::kMeasure) run_.loop_.record(left);
+    if (measured_ && run_.loop_.state().phase() == Phase::kMeasure) run_.loop_.record(left);
     advance();
 }
 

@@ -43,6 +43,7 @@ class WatchWriter final : public Call {
     unsigned unseen_ = 0;  // watchers that have not seen the last put yet
     unsigned messages_ = 0;
     bool answered_ = true;
+    bool measured_ = false;  // the put began in kMeasure
 };
 
 // One watch stream with some of the watchers on it.

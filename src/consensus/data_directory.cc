@@ -9,12 +9,12 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/limits.h"
 
 namespace sluice::consensus {
 namespace {
 
 constexpr unsigned kVersion = 1;
-constexpr std::size_t kFileBytesMax = 4096;
 
 // Text, so that an operator can read it; the last line is the CRC-32C of those before it.
 //   sluice-member 1
@@ -100,7 +100,7 @@ Status DataDirectory::load_or_create(io::FileSystem& fs, Identity if_new) {
     SLUICE_TRY_ASSIGN(const bool exists, fs.exists(path));
     if (exists) {
         SLUICE_TRY_ASSIGN(const auto file, fs.open(path, io::OpenMode::kRead));
-        std::vector<std::byte> bytes(kFileBytesMax);
+        std::vector<std::byte> bytes(limits::kMemberFileBytesMax);
         SLUICE_TRY_ASSIGN(const std::size_t n, file->pread(bytes, 0));
         SLUICE_TRY_ASSIGN(identity_,
                           decode({reinterpret_cast<const char*>(bytes.data()), n}, path));

@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "rt/current_worker.h"
 #include "rt/scheduler.h"
 
@@ -17,7 +18,6 @@ namespace sluice::rt {
 namespace {
 
 constexpr std::size_t kSignalStackBytes = 64 * 1024;
-constexpr int kFramesMax = 32;
 
 struct sigaction previous_segv;  // written once, before the handler is installed
 struct sigaction previous_bus;
@@ -37,7 +37,7 @@ void write_frames(const ucontext_t& machine, const StackArena::Bounds& stack) {
 #endif
     const auto lower = reinterpret_cast<std::uintptr_t>(stack.lower);
     const auto upper = reinterpret_cast<std::uintptr_t>(stack.upper);
-    for (int i = 0; i < kFramesMax; ++i) {
+    for (int i = 0; i < limits::kStackDumpFramesMax; ++i) {
         char text[64];
         write_line(text, std::snprintf(text, sizeof text, "  #%d %#zx\n", i, address));
         if (frame < lower || frame > upper - 16 || frame % 8 != 0) return;

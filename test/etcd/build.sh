@@ -21,7 +21,8 @@ if ! command -v go >/dev/null; then
 fi
 
 stamp=$(cat go.mod go.sum cmd/*/main.go <(go version) | sha256sum | cut -d' ' -f1)
-if [ -x "$out/etcd" ] && [ -x "$out/etcdctl" ] && [ "$(cat "$out/.stamp" 2>/dev/null)" = "$stamp" ]; then
+if [ -x "$out/etcd" ] && [ -x "$out/etcdctl" ] &&
+    [ "$(cat "$out/.stamp" 2>/dev/null)" = "$stamp" ]; then
     echo "etcd: up to date, $("$out/etcd" --version | head -1)"
     exit 0
 fi

@@ -10,7 +10,7 @@ namespace sluice::http1 {
 namespace {
 
 constexpr std::string_view kEndOfHead = "\r\n\r\n";
-constexpr std::size_t kLengthDigitsMax = 18;  // fits into 63 bits
+constexpr std::size_t kLengthDigitsMax = 18;  // given: fits into 63 bits
 
 constexpr std::array<bool, 256> make_token_bytes() {
     std::array<bool, 256> token{};

@@ -46,9 +46,9 @@ inline constexpr std::size_t kSettingBytes = 6;
 inline constexpr std::size_t kPriorityBytes = 5;
 inline constexpr std::size_t kPingBytes = 8;
 inline constexpr std::uint32_t kDefaultWindowBytes = 65'535;
-inline constexpr std::uint32_t kWindowBytesMax = 0x7fff'ffff;
-inline constexpr std::uint32_t kStreamIdMax = 0x7fff'ffff;
-inline constexpr std::uint32_t kFrameSizeSettingMax = (1u << 24) - 1;
+inline constexpr std::uint32_t kWindowBytesMax = 0x7fff'ffff;  // given: RFC 9113 section 6.9.1
+inline constexpr std::uint32_t kStreamIdMax = 0x7fff'ffff;     // given: 31 bits
+inline constexpr std::uint32_t kFrameSizeSettingMax = (1u << 24) - 1;  // given: 24 bits
 
 inline constexpr std::string_view kClientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 

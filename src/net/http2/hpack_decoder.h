@@ -17,6 +17,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/limits.h"
 #include "net/http2/header_block.h"
 #include "net/http2/hpack_table.h"
 
@@ -52,7 +53,7 @@ class HpackDecoder {
     std::size_t memory_bytes() const noexcept { return table_.memory_bytes(); }
 
   private:
-    static constexpr std::size_t kCachedBytesMax = 23;
+    static constexpr std::size_t kCachedBytesMax = limits::kHpackCachedBlockBytes;
 
     bool is_same_as_cached(std::string_view block) const noexcept;
 

@@ -17,7 +17,7 @@ constexpr std::uint8_t kInsert = 0x40;
 constexpr std::uint8_t kSizeUpdate = 0x20;
 constexpr std::uint8_t kNeverIndexed = 0x10;
 constexpr std::uint8_t kWithoutIndexing = 0x00;
-constexpr std::size_t kSizeUpdateBytesMax = 2 * kIntegerBytesMax;
+constexpr std::size_t kSizeUpdateBytesMax = 2 * kIntegerBytesMax;  // given: RFC 7541 section 4.2
 
 // As it is: for text that is sent once, a few bytes on the wire are cheaper than Huffman coding.
 char* encode_plain(std::string_view text, char* to) noexcept {

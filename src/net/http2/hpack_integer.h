@@ -6,7 +6,7 @@
 namespace sluice::http2 {
 
 // The most bytes that encode_integer() writes.
-inline constexpr unsigned kIntegerBytesMax = 6;
+inline constexpr unsigned kIntegerBytesMax = 6;  // given: 32 bits in 7s, and the prefix
 
 // Reads an integer with a prefix of `bits` bits (1..8) that begins at `from`. Returns the end, or
 // nullptr: it is cut off, or larger than 2^32 - 1.

@@ -10,7 +10,7 @@ namespace {
 
 constexpr unsigned kSymbols = 257;  // 256 bytes and EOS
 constexpr unsigned kEos = 256;
-constexpr unsigned kLengthMax = 30;
+constexpr unsigned kLengthMax = 30;  // given: RFC 7541 appendix B
 constexpr unsigned kTableBits = 10;  // codes up to this length are found by one load
 
 constexpr std::array<std::uint8_t, kSymbols> kLengths = {

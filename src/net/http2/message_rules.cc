@@ -10,7 +10,7 @@ constexpr std::uint8_t kSawScheme = 2;
 constexpr std::uint8_t kSawPath = 4;
 constexpr std::uint8_t kSawAuthority = 8;
 constexpr std::uint8_t kSawStatus = 16;
-constexpr int kContentLengthDigitsMax = 18;  // fits into 63 bits
+constexpr int kContentLengthDigitsMax = 18;  // given: fits into 63 bits
 
 bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';

@@ -35,7 +35,8 @@ inline constexpr unsigned kJumpShift = 3;
 inline constexpr std::size_t kPositionKeyBytes = 12;
 inline constexpr std::size_t kLeaseKeyPrefixBytes = 8;
 // A record without its value: tag, flags, 4 varints of 10 bytes, 4 jumps of 15, lease.
-inline constexpr std::size_t kRecordHeadBytesMax = 2 + 5 + 4 * 10 + kJumpLevels * 15 + 8;
+inline constexpr std::size_t kRecordHeadBytesMax =
+    2 + 5 + 4 * 10 + kJumpLevels * 15 + 8;  // given: the format
 
 struct RecordView {
     Position position;

@@ -10,6 +10,7 @@
 
 #include "base/byte_order.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/syscall.h"
 #include "storage/mvcc/core.h"
 #include "storage/mvcc/store.h"
@@ -23,7 +24,6 @@ constexpr std::string_view kMagic = "SLUICEKV";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kHeadBytes = 16;     // magic, version, length of the table of contents
 constexpr std::size_t kTrailerBytes = 32;  // SHA-256
-constexpr std::uint32_t kTableBytesMax = 64u << 20;  // of the table of contents
 
 struct FileEntry {
     std::string name;
@@ -256,7 +256,7 @@ Status SnapshotWriter::Impl::take_head() {
     if (buffer.size() < kHeadBytes) return {};
     const std::uint32_t table_bytes = load_le32(buffer.data() + 12);
     if (!buffer.starts_with(kMagic) || load_le32(buffer.data() + 8) != kVersion ||
-        table_bytes > kTableBytesMax) {
+        table_bytes > limits::kSnapshotTableBytesMax) {
         return fail(Code::kDataLoss, "snapshot: this is no snapshot of a version that is known");
     }
     if (buffer.size() < kHeadBytes + table_bytes) return {};
