@@ -34,7 +34,7 @@ struct SessionConfig {
     // How many bytes the session puts into the output buffer ahead of the socket.
     std::uint32_t output_turn_bytes = limits::kHttp2OutputTurnBytes;
 
-    KeepalivePolicy keepalive;
+    KeepalivePolicy keepalive = {};
 };
 
 }  // namespace sluice::http2

@@ -167,7 +167,7 @@ void Session::take_data(std::string_view& bytes) {
             return connection_error(ErrorCode::kProtocolError, "padding exceeds the frame");
         if (!check_content(data_.left - data_.padding)) return;
         if (!data_.is_discarded) consume(data_.stream, data_.padding + 1u);
-        if (data_.left == 0 && !data_.ends_stream) spend(Flood::kEmptyFrame);
+        if (data_.left == data_.padding && !data_.ends_stream) spend(Flood::kEmptyFrame);
     }
     const std::size_t payload = std::min<std::size_t>(data_.left - data_.padding, bytes.size());
     const std::string_view piece = bytes.substr(0, payload);
