@@ -38,8 +38,7 @@ class TombstoneFilter final : public rocksdb::CompactionFilter {
 };
 
 // Drops log entries below the floor: each holds only a version that was replaced there. A filter
-// and not DeleteRange: with range tombstones about, a memory-only iterator of RocksDB 7.8 can end
-// early and report no error where it should report that it needs the disk.
+// and not DeleteRange, so that there are no range tombstones (see StoreCore::scan_options).
 class HistoryFilter final : public rocksdb::CompactionFilter {
   public:
     explicit HistoryFilter(const std::atomic<Revision>& floor) : floor_(floor) {}
@@ -229,6 +228,13 @@ Result<Lookup> StoreCore::engine_get(rocksdb::ColumnFamilyHandle* family, std::s
     // No value of ours is empty: this is RocksDB's "the key may exist, not in memory".
     if (tier == ReadTier::kMemory) return Lookup::kWouldBlock;
     return fail(Code::kDataLoss, "store: an empty value where there can be none");
+}
+
+rocksdb::ReadOptions StoreCore::scan_options(ReadTier tier) {
+    rocksdb::ReadOptions read;
+    read.read_tier = tier == ReadTier::kMemory ? rocksdb::kBlockCacheTier : rocksdb::kReadAllTier;
+    read.ignore_range_deletions = true;
+    return read;
 }
 
 bool StoreCore::pin(Revision revision) const {

@@ -61,6 +61,11 @@ struct StoreCore {
     Result<Lookup> engine_get(rocksdb::ColumnFamilyHandle* family, std::string_view key,
                               ReadTier tier, rocksdb::PinnableSlice& out) const;
 
+    // For every iterator of ours. Nothing here ever writes a range tombstone, so they are ignored;
+    // and that is needed: with them on, RocksDB 7.8's merging iterator drops the status of a level
+    // whose next file could not be read (not in memory, or damaged), and goes on without its keys.
+    static rocksdb::ReadOptions scan_options(ReadTier tier);
+
     // Keeps everything a reader at `revision` needs, until unpin. False: it is gone already.
     bool pin(Revision revision) const;
     // The same for the current revision, which it returns.

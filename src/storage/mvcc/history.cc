@@ -150,9 +150,7 @@ Result<Lookup> HistoryReader::complete() {
 }
 
 Result<HistoryResult> HistoryReader::read(std::vector<EventBatch>& out) {
-    rocksdb::ReadOptions read;
-    read.read_tier =
-        view_.tier() == ReadTier::kMemory ? rocksdb::kBlockCacheTier : rocksdb::kReadAllTier;
+    rocksdb::ReadOptions read = StoreCore::scan_options(view_.tier());
     char begin[kPositionKeyBytes];
     char end[kPositionKeyBytes];
     encode_position({query_.from, 0}, begin);

@@ -100,7 +100,7 @@ Result<std::vector<std::string>> MvccStore::keys_of_lease(LeaseId lease) const {
     char end[kLeaseKeyPrefixBytes];
     encode_lease_prefix(lease, begin);
     encode_lease_prefix(static_cast<LeaseId>(static_cast<std::uint64_t>(lease) + 1), end);
-    rocksdb::ReadOptions read;
+    rocksdb::ReadOptions read = StoreCore::scan_options(ReadTier::kAny);
     const rocksdb::Slice upper(end, sizeof end);
     read.iterate_upper_bound = &upper;
     const std::unique_ptr<rocksdb::Iterator> it(core_->db->NewIterator(read, core_->leases));
@@ -126,7 +126,8 @@ Result<std::string> MvccStore::get_meta(std::string_view key) const {
 Status MvccStore::scan_meta(
     std::string_view prefix,
     const std::function<void(std::string_view key, std::string_view value)>& each) const {
-    const std::unique_ptr<rocksdb::Iterator> it(core_->db->NewIterator({}, core_->meta));
+    const std::unique_ptr<rocksdb::Iterator> it(
+        core_->db->NewIterator(StoreCore::scan_options(ReadTier::kAny), core_->meta));
     const std::string begin = std::string(1, kMetaPrefix).append(prefix);
     for (it->Seek(begin); it->Valid() && it->key().starts_with(begin); it->Next()) {
         const auto value = to_view(it->value());

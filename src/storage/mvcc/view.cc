@@ -75,9 +75,7 @@ bool LatestScan::overlay_valid() const noexcept {
 }
 
 Result<Lookup> LatestScan::seek() {
-    rocksdb::ReadOptions read;
-    read.read_tier =
-        view_.tier() == ReadTier::kMemory ? rocksdb::kBlockCacheTier : rocksdb::kReadAllTier;
+    rocksdb::ReadOptions read = StoreCore::scan_options(view_.tier());
     if (end_ != nullptr) {
         upper_ = to_slice(*end_);
         read.iterate_upper_bound = &upper_;
