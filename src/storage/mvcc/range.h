@@ -76,7 +76,7 @@ class KvSink {
 // The views must outlive the call that takes the query (RangeCursor copies them).
 struct RangeQuery {
     std::string_view key;
-    std::string_view range_end;
+    std::string_view range_end = {};
     std::int64_t limit = 0;  // 0: none
     Revision revision = 0;   // 0: current
     SortOrder order = SortOrder::kNone;

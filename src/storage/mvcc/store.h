@@ -54,12 +54,12 @@ struct StoreOptions {
 struct HistoryQuery {
     struct Range {
         std::string_view key;
-        std::string_view range_end;  // etcd's convention, see range.h
+        std::string_view range_end = {};  // etcd's convention, see range.h
     };
 
     Revision from = 0;                                   // first revision wanted
     Revision to = 0;                                     // last one; 0: the current revision
-    std::vector<Range> ranges;                           // events in any of these; none: all events
+    std::vector<Range> ranges = {};                      // events in any of these; none: all events
     bool with_prev = true;                               // fill Event::prev
     std::size_t bytes_max = limits::kHistorySliceBytes;  // stop after about so many event bytes
     std::int64_t entries_max = limits::kHistorySliceEntries;  // log entries looked at
