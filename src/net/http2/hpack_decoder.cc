@@ -130,20 +130,24 @@ bool HpackDecoder::decode_literal(Input& in, unsigned prefix_bits, Literal& lite
     return true;
 }
 
-void HpackDecoder::insert(Literal& literal, Scratch& scratch) {
-    cached_size_ = 0;
-    // The insert may overwrite what earlier headers of this block are views of. Each header is
-    // copied once at most, so that no block makes this quadratic.
+// Before an insert, which may overwrite what earlier headers of this block are views of. Each
+// header is copied once at most, so that no block makes this quadratic.
+void HpackDecoder::keep_listed(Scratch& scratch) {
     auto& listed = scratch.headers_;
     for (; scratch.headers_kept_ < listed.size(); ++scratch.headers_kept_) {
         Header& header = listed[scratch.headers_kept_];
         if (!header.is_table_view) continue;
         if (header.id == HeaderId::kNone) header.name = scratch.keep(header.name);
         header.value = scratch.keep(header.value);
+        header.is_table_view = false;
     }
+}
+
+void HpackDecoder::insert(Literal& literal, Scratch& scratch) {
+    SLUICE_ASSERT(scratch.headers_kept_ == scratch.headers_.size());
+    cached_size_ = 0;
     Header& header = literal.header;
     if (literal.name_is_table_view) header.name = scratch.keep(header.name);
-    literal.name_is_table_view = false;
     if (table_.insert(header.id, header.name, literal.name_valid, header.value,
                       literal.value_valid))
         header.entry = table_.number(0);
@@ -157,8 +161,9 @@ bool HpackDecoder::resize(std::uint32_t size_max) {
 }
 
 bool HpackDecoder::decode_field(Input& in, Scratch& scratch) {
-    const std::size_t text_used = scratch.text_used_;
     const std::uint8_t first = in.peek();
+    if ((first & 0xc0) == 0x40) keep_listed(scratch);
+    const std::size_t text_used = scratch.text_used_;  // what follows is this header's own
     Literal literal;
     Header& header = literal.header;
     if ((first & 0x80) != 0) {
@@ -171,7 +176,7 @@ bool HpackDecoder::decode_field(Input& in, Scratch& scratch) {
         return false;  // a size update is allowed at the start of a block only
     } else {
         if (!decode_literal(in, 4, literal, scratch)) return false;
-        if (literal.name_is_table_view) header.is_table_view = true;
+        header.is_table_view = literal.name_is_table_view;
     }
     const std::size_t size = header.name.size() + header.value.size() + kEntryOverhead;
     if (in.too_large || size > in.list_bytes_left) {

@@ -62,6 +62,7 @@ class HpackDecoder {
     bool decode_field(Input& in, Scratch& scratch);
     bool decode_indexed(std::uint32_t index, Header& header) const;
     bool decode_literal(Input& in, unsigned prefix_bits, Literal& literal, Scratch& scratch) const;
+    static void keep_listed(Scratch& scratch);
     void insert(Literal& literal, Scratch& scratch);
     bool resize(std::uint32_t size_max);
 

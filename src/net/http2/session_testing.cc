@@ -173,7 +173,7 @@ void SessionBox::on_headers(StreamId id, void*, HeaderBlock& block, bool end_str
 }
 
 void SessionBox::on_data(StreamId id, void*, std::string_view bytes, bool end_stream) {
-    events += fmt::format("data {} {}{}; ", id, bytes, end_stream ? " END" : "");
+    if (logs_data) events += fmt::format("data {} {}{}; ", id, bytes, end_stream ? " END" : "");
     if (consumes) session.consume(id, bytes.size());
     if (when_data) when_data(id, bytes, end_stream);
 }

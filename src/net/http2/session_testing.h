@@ -50,6 +50,7 @@ class SessionBox final : public SessionHandler {
     std::function<void(StreamId, HeaderBlock&, bool end_stream)> when_headers;
     std::function<void(StreamId, std::string_view, bool end_stream)> when_data;
     std::function<void(StreamId)> when_writable;
+    bool logs_data = true;        // writes payload into the events
     bool consumes = true;         // calls consume() for all it gets
     bool releases_closed = true;  // calls release() in on_closed
     std::string events;
