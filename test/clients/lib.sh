@@ -1,0 +1,43 @@
+# Sourced by the scripts beside it: starts and stops servers for clients that are run from a shell.
+# SLUICE_BIN is the server under test, ETCD_BIN the reference; see test/harness/server.go.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+: "${SLUICE_BIN:=$root/build/release/sluice}"
+: "${ETCD_BIN:=$root/build/test/etcd/etcd}"
+work=$(mktemp -d)
+pids=()
+
+cleanup() {
+    local pid
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+free_port() {
+    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# start_server NAME BINARY: starts it on a free port; the address is then in $address.
+start_server() {
+    local name=$1 binary=$2 verb=() peer
+    address=127.0.0.1:$(free_port)
+    case $(basename "$binary") in
+        etcd*)
+            peer=http://127.0.0.1:$(free_port)
+            verb=(--listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer"
+                --initial-cluster "default=$peer") ;;
+        *) verb=(serve) ;;
+    esac
+    "$binary" "${verb[@]}" --name default --data-dir "$work/$name" \
+        --listen-client-urls "http://$address" --advertise-client-urls "http://$address" \
+        >"$work/$name.log" 2>&1 &
+    pids+=($!)
+    local waited=0
+    until grep -q "ready to serve client requests" "$work/$name.log"; do
+        if ! kill -0 "${pids[-1]}" 2>/dev/null || [ $((waited += 1)) -gt 600 ]; then
+            echo "$name does not serve: $(tail -5 "$work/$name.log")" >&2
+            return 1
+        fi
+        sleep 0.05
+    done
+}
