@@ -7,8 +7,9 @@ work=$(mktemp -d)
 pids=()
 
 cleanup() {
-    local pid
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+    # Clients were started after servers; none may stay, whatever the others end with.
+    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
+    wait || true
     rm -rf "$work"
 }
 trap cleanup EXIT
@@ -33,7 +34,7 @@ start_server() {
         >"$work/$name.log" 2>&1 &
     pids+=($!)
     local waited=0
-    until grep -q "ready to serve client requests" "$work/$name.log"; do
+    until grep -qs "ready to serve client requests" "$work/$name.log"; do
         if ! kill -0 "${pids[-1]}" 2>/dev/null || [ $((waited += 1)) -gt 600 ]; then
             echo "$name does not serve: $(tail -5 "$work/$name.log")" >&2
             return 1
