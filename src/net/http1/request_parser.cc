@@ -153,6 +153,12 @@ void RequestParser::parse_head() {
 void RequestParser::parse_request_line(std::string_view line) {
     const std::size_t first = line.find(' ');
     const std::size_t last = line.rfind(' ');
+    const bool has_known_method =
+        line.starts_with("GET ") || line.starts_with("HEAD ") || line.starts_with("POST ");
+    if (!has_known_method && line.find(" HTTP/") == std::string_view::npos) {
+        fail(kNotHttp, "not HTTP");
+        return;
+    }
     if (first == std::string_view::npos || first == last) {
         fail(400, "malformed request line");
         return;

@@ -54,8 +54,11 @@ struct Request {
     std::string_view header(std::string_view name) const noexcept;
 };
 
+// The status of an error that deserves no answer: the peer speaks something else, close.
+inline constexpr std::uint16_t kNotHttp = 0;
+
 struct RequestError {
-    std::uint16_t status = 0;
+    std::uint16_t status = kNotHttp;
     std::string_view reason;  // a constant text, for the response's body
 };
 

@@ -125,7 +125,9 @@ INSTANTIATE_TEST_SUITE_P(
         std::tuple{"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n"s, 400},
         std::tuple{"GET  / HTTP/1.1\r\nHost: a\r\n\r\n"s, 400},
         std::tuple{"GET x HTTP/1.1\r\nHost: a\r\n\r\n"s, 400},
-        std::tuple{"GET /\r\nHost: a\r\n\r\n"s, 400},
+        std::tuple{"GET /\r\nHost: a\r\n\r\n"s, 400}, std::tuple{"GARBAGE\r\n\r\n"s, int{kNotHttp}},
+        std::tuple{"INVALID CONNECTION PREFACE\r\n\r\n"s, int{kNotHttp}},
+        std::tuple{"A B HTTP/1\r\n\r\n"s, 400},
         std::tuple{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n"s, 400},
         std::tuple{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n"s,
                    400}));
@@ -140,6 +142,7 @@ TEST(Response, HasALengthAndSaysWhenItCloses) {
                              .is_head = true}),
               "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r\n\r\n");
     EXPECT_THAT(error_text({405, "only GET"}), testing::HasSubstr("Allow: GET, HEAD, POST\r\n"));
+    EXPECT_EQ(error_text({kNotHttp, "not HTTP"}), "");
 }
 
 TEST(ProtocolDetector, WaitsOnlyWhileItCanBeThePreface) {

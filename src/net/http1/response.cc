@@ -68,6 +68,7 @@ std::string response_text(const Response& response) {
 }
 
 std::string error_text(const RequestError& error) {
+    if (error.status == kNotHttp) return {};
     const std::string body = fmt::format("{}\n", error.reason);
     return response_text(
         {.status = error.status,

@@ -27,7 +27,8 @@ struct Response {
 // The status line, headers and body.
 std::string response_text(const Response& response);
 
-// The answer to a request that could not be parsed; the connection closes after it.
+// The answer to a request that could not be parsed; the connection closes after it. Empty for
+// kNotHttp: a broken HTTP/2 preface, for one, must not be answered in HTTP/1 (h2spec checks it).
 std::string error_text(const RequestError& error);
 
 // "Not Found" for 404; "Unknown" for a code that Sluice does not send.
