@@ -75,8 +75,9 @@ class Proposal {
     ~Proposal() = default;
 
   private:
-    friend class Node;
+    friend class Applier;
     friend class Mailbox;
+    friend class Node;
     Proposal* next_ = nullptr;  // mailbox
     Stamps stamps_;
 };
@@ -119,13 +120,14 @@ class StateMachine {
 };
 
 struct NodeOptions {
-    std::string wal_dir;  // DataDirectory::wal_dir()
+    std::string wal_dir = {};  // DataDirectory::wal_dir()
     io::FileSystem* fs = nullptr;
     const Clock* clock = nullptr;
     const TickClock* ticks = nullptr;
     std::uint64_t member_id = 0;  // not 0; of DataDirectory
-    // For a new log: the members. Must be exactly {member_id} until members can be added.
-    std::vector<std::uint64_t> initial_voters;
+    // For a new log: the members. Must be {member_id} (or empty, which means that) until members
+    // can be added.
+    std::vector<std::uint64_t> initial_voters = {};
 
     std::uint64_t snapshot_count = limits::kSnapshotCount;         // entries
     std::uint64_t keep_entries = limits::kSnapshotKeepEntries;     // kept below the mark

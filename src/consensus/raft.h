@@ -105,6 +105,9 @@ class Raft {
     std::uint64_t term() const noexcept { return term_; }
     const RaftLog& log() const noexcept { return log_; }
     const Configuration& configuration() const noexcept { return configuration_; }
+    // Entries whose proposers will not hear of them: after a failure of the storage, nothing else
+    // may be called afterwards.
+    void take_abandoned(std::vector<LogEntry>& out) { log_.take_abandoned(out); }
     // The leader has committed an entry of its own term, so its commit index is current.
     bool commit_is_current() const noexcept;
 

@@ -65,6 +65,12 @@ RaftLog::Range RaftLog::take_unapplied(std::vector<LogEntry>& out) {
     return stored;
 }
 
+void RaftLog::take_abandoned(std::vector<LogEntry>& out) {
+    for (const LogEntry& entry : memory_) {
+        if (entry.index > applying_) out.push_back(entry);
+    }
+}
+
 void RaftLog::on_applied(std::uint64_t index) {
     SLUICE_CHECK(index <= applying_);
     applied_ = std::max(applied_, index);

@@ -59,6 +59,9 @@ class RaftLog {
     bool has_unapplied() const noexcept { return applying_ < appliable(); }
     Range take_unapplied(std::vector<LogEntry>& out);
 
+    // The entries in memory that were never handed out for applying: what a broken log gives up.
+    void take_abandoned(std::vector<LogEntry>& out);
+
     // The state machine holds everything up to the index.
     void on_applied(std::uint64_t index);
     // Storage has given up the entries up to the index.
