@@ -114,11 +114,12 @@ class Context {
     __sanitizer_start_switch_fiber(ends ? nullptr : &from.fake_stack_, to.stack_lower_,
                                    to.stack_bytes_);
 #endif
+    (void)ends;
+    const RawContext next = to.raw_;
 #if SLUICE_TSAN
     __tsan_switch_to_fiber(to.tsan_fiber_, 0);
 #endif
-    (void)ends;
-    void* const passed = switch_context(&from.raw_, to.raw_, argument);
+    void* const passed = switch_context(&from.raw_, next, argument);
 #if SLUICE_ASAN
     __sanitizer_finish_switch_fiber(from.fake_stack_, nullptr, nullptr);
 #endif

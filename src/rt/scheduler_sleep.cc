@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/check.h"
+#include "rt/current_worker.h"
 #include "rt/scheduler.h"
 
 namespace sluice::rt {
@@ -15,6 +16,7 @@ bool Scheduler::may_spin() const noexcept {
 }
 
 void Scheduler::wake_one() {
+    if (workers_.size() == 1 && current_worker() != nullptr) return;  // it is awake itself
     // Orders the caller's publication of work before these looks (step 2 in the protocol).
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (sleepers_.load() == 0 || spinning_.load() != 0) return;

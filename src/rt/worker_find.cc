@@ -9,6 +9,7 @@
 namespace sluice::rt {
 namespace {
 constexpr unsigned kStealPasses = 4;
+constexpr std::size_t kShortQueue = 32;
 // A run_next fiber is stolen only from a worker whose slice lasts longer than this.
 constexpr TimeNs kStuckSliceNs = 50'000;
 }  // namespace
@@ -20,7 +21,9 @@ Fiber* Worker::next() {
         if (++tick_ % limits::kGlobalQueueInterval == 0 ||
             now_ticks_ - looked_at_ticks_ > look_interval_ticks_) {
             look_around();
-            fiber = take_global(1);
+            // A worker whose own queue is short takes more: it may be one fiber that yields in a
+            // loop for what waits in the global queue.
+            fiber = take_global(processor_.queue.size() < kShortQueue ? kShortQueue : 1);
         }
         if (fiber == nullptr) fiber = processor_.pop();
         if (fiber == nullptr) fiber = take_global(LocalQueue::kSlots / 2);

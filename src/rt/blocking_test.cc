@@ -1,0 +1,104 @@
+#include "rt/blocking.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "rt/runtime.h"
+#include "rt/timer.h"
+
+namespace sluice::rt {
+namespace {
+
+TEST(Blocking, RunsOnAnotherThreadAndReturnsItsResult) {
+    Runtime runtime({.workers = 1});
+    runtime.run([&] {
+        const std::thread::id worker = std::this_thread::get_id();
+        std::thread::id ran_on;
+        const std::string text = blocking([&] {
+            ran_on = std::this_thread::get_id();
+            EXPECT_EQ(current(), nullptr);
+            return std::string("result");
+        });
+        EXPECT_EQ(text, "result");
+        EXPECT_NE(ran_on, worker);
+        auto moved = blocking([] { return std::make_unique<int>(5); });
+        EXPECT_EQ(*moved, 5);
+        bool ran = false;
+        blocking([&] { ran = true; });
+        EXPECT_TRUE(ran);
+    });
+    EXPECT_EQ(runtime.blocking_pool().stats().jobs, 3U);
+}
+
+TEST(Blocking, RethrowsInTheCaller) {
+    Runtime runtime({.workers = 1});
+    runtime.run([] {
+        std::string caught;
+        try {
+            blocking([]() -> int { throw std::runtime_error("from the pool"); });
+        } catch (const std::runtime_error& error) {
+            caught = error.what();
+        }
+        EXPECT_EQ(caught, "from the pool");
+        EXPECT_THROW(blocking([] { throw std::logic_error("void"); }), std::logic_error);
+    });
+}
+
+TEST(Blocking, OtherFibersRunMeanwhile) {
+    Runtime runtime({.workers = 1});
+    std::atomic<bool> other_ran = false;
+    runtime.run([&] {
+        spawn([&] { other_ran = true; });
+        blocking([&] {
+            while (!other_ran) std::this_thread::yield();
+        });
+    });
+    EXPECT_TRUE(other_ran);
+}
+
+TEST(Blocking, ThreadsAreBoundedAndGrowOnlyByNeed) {
+    Runtime runtime({.workers = 2, .blocking_threads_max = 3});
+    runtime.run([&] {
+        for (int i = 0; i < 10; ++i) blocking([] {});
+    });
+    // One after the other: a second thread only if a job came before the first was idle again.
+    EXPECT_LE(runtime.blocking_pool().stats().threads_most, 2U);
+
+    std::atomic<int> running = 0;
+    std::atomic<int> most = 0;
+    runtime.run([&] {
+        for (int i = 0; i < 12; ++i) {
+            spawn([&] {
+                blocking([&] {
+                    const int now = ++running;
+                    int seen = most;
+                    while (now > seen && !most.compare_exchange_weak(seen, now)) {
+                    }
+                    while (most < 3) std::this_thread::yield();  // until all three run at once
+                    --running;
+                });
+            });
+        }
+    });
+    EXPECT_EQ(most, 3);
+    EXPECT_EQ(runtime.blocking_pool().stats().threads_most, 3U);
+    EXPECT_EQ(runtime.blocking_pool().stats().jobs, 22U);
+}
+
+TEST(Blocking, IdleThreadsEnd) {
+    Runtime runtime({.workers = 1, .blocking_thread_idle_ns = kMillisecond});
+    runtime.run([&] {
+        blocking([] {});
+        while (runtime.blocking_pool().stats().threads > 0) sleep_for(kMillisecond);
+        blocking([] {});  // a new one starts
+    });
+    EXPECT_EQ(runtime.blocking_pool().stats().threads_started, 2U);
+}
+
+}  // namespace
+}  // namespace sluice::rt
