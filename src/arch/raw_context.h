@@ -44,8 +44,10 @@ void sluice_context_entry() noexcept;  // never called from C++; the first retur
 }
 
 namespace own {
-// Always inline: arch/switch.h must make no function entry of its own once TSan knows of the switch.
-[[gnu::always_inline]] inline void* switch_context(RawContext* from, RawContext to, void* argument) noexcept {
+// Always inline: arch/switch.h must make no function entry of its own once TSan knows of the
+// switch.
+[[gnu::always_inline]] inline void* switch_context(RawContext* from, RawContext to,
+                                                   void* argument) noexcept {
     return sluice_switch_context(from, to, argument);
 }
 }  // namespace own

@@ -2,24 +2,25 @@
 // fiber waits, anybody posts; each post lets one wait through.
 #pragma once
 
-#include <mutex>
+#include <utility>
 
+#include "base/spin_lock.h"
 #include "rt/park.h"
 
 namespace sluice::rt {
 
 class Baton {
   public:
-    void wait(WaitReason reason = WaitReason::kChannel) {
-        mutex_.lock();
+    void wait(WaitReason reason = WaitReason::kChannel) SLUICE_NO_THREAD_SAFETY_ANALYSIS {
+        lock_.lock();
         if (posts_ > 0) {
             --posts_;
-            mutex_.unlock();
+            lock_.unlock();
             return;
         }
-        park(reason, [this](Fiber* fiber) {
+        park(reason, [this](Fiber* fiber) SLUICE_NO_THREAD_SAFETY_ANALYSIS {
             waiter_ = fiber;
-            mutex_.unlock();
+            lock_.unlock();
             return true;
         });
     }
@@ -27,7 +28,7 @@ class Baton {
     void post() {
         Fiber* waiter = nullptr;
         {
-            const std::lock_guard lock(mutex_);
+            const SpinGuard guard(lock_);
             waiter = std::exchange(waiter_, nullptr);
             if (waiter == nullptr) ++posts_;
         }
@@ -35,9 +36,9 @@ class Baton {
     }
 
   private:
-    std::mutex mutex_;
-    Fiber* waiter_ = nullptr;  // guarded by mutex_
-    int posts_ = 0;            // guarded by mutex_
+    SpinLock lock_;  // not a std::mutex: it is unlocked on another stack than it is locked on
+    Fiber* waiter_ = nullptr;  // guarded by lock_
+    int posts_ = 0;            // guarded by lock_
 };
 
 }  // namespace sluice::rt

@@ -86,9 +86,13 @@ void BlockingPool::thread_main(std::list<std::thread>::iterator self) {
         --stats_.pending;
         ++stats_.jobs;
         Fiber* fiber = job->fiber;
+        // Counts as idle already: the fiber's next job, which may come before we are back, is ours.
+        ++idle_;
         lock.unlock();
         ready(fiber);  // afterwards the job is gone
         lock.lock();
+        --idle_;
+        if (promised_ > 0) --promised_;
     }
     ended_threads_.splice(ended_threads_.end(), threads_, self);
     if (threads_.empty()) ended_.notify_all();

@@ -58,8 +58,8 @@ class BlockingPool {
     // All below are guarded by mutex_.
     Job* head_ = nullptr;
     Job* tail_ = nullptr;
-    unsigned idle_ = 0;      // threads that wait for a job
-    unsigned promised_ = 0;  // of those, how many a queued job has already woken
+    unsigned idle_ = 0;      // threads that wait for a job, or will at once
+    unsigned promised_ = 0;  // of those, how many have a queued job to come
     bool stopping_ = false;
     std::list<std::thread> threads_;
     std::list<std::thread> ended_threads_;  // to be joined

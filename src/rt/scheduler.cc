@@ -50,7 +50,7 @@ void Scheduler::run(std::function<void()> main) {
     SLUICE_CHECK(current_worker() == nullptr);
     const auto count = static_cast<unsigned>(workers_.size());
     {
-        const std::lock_guard lock(lock_);
+        const MutexLock lock(lock_);
         SLUICE_CHECK(serving_ == 0);
         serving_ = count;
         stopping_.store(false);

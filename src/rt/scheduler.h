@@ -21,10 +21,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/tick_clock.h"
 #include "rt/blocking_pool.h"
 #include "rt/global_queue.h"
@@ -89,7 +89,7 @@ class Scheduler {
     std::uint64_t live() const noexcept;
     bool deadlocked() const;
     void report_deadlock();
-    Worker* take_sleeper(unsigned index, bool with_token);  // lock_ is held
+    Worker* take_sleeper(unsigned index, bool with_token) SLUICE_REQUIRES(lock_);
     void wake_all();
 
     Runtime& runtime_;
@@ -109,8 +109,8 @@ class Scheduler {
     std::atomic<std::uint64_t> started_elsewhere_{0};  // fibers, by spawn_on
     std::atomic<std::uint64_t> next_fiber_id_{1};
     std::atomic<std::uint64_t> wakes_{0};
-    std::mutex lock_;
-    unsigned serving_ = 0;                   // workers in serve(); guarded by lock_
+    Mutex lock_;
+    unsigned serving_ SLUICE_GUARDED_BY(lock_) = 0;  // workers in serve()
     std::uint64_t verdict_at_switches_ = 0;  // of the last reported deadlock; by the last one awake
 };
 

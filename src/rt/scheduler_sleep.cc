@@ -24,7 +24,7 @@ void Scheduler::wake_one() {
     if (!spinning_.compare_exchange_strong(nobody, 1)) return;
     Worker* sleeper = nullptr;
     {
-        const std::lock_guard lock(lock_);
+        const MutexLock lock(lock_);
         for (unsigned i = 0; i < workers_.size() && sleeper == nullptr; ++i) {
             sleeper = take_sleeper(i, /*with_token=*/true);
         }
@@ -42,7 +42,7 @@ void Scheduler::wake_worker(unsigned index) {
     if (!workers_[index]->asleep_.load()) return;
     Worker* sleeper = nullptr;
     {
-        const std::lock_guard lock(lock_);
+        const MutexLock lock(lock_);
         sleeper = take_sleeper(index, /*with_token=*/false);
     }
     if (sleeper == nullptr) return;
@@ -62,7 +62,7 @@ Worker* Scheduler::take_sleeper(unsigned index, bool with_token) {
 
 void Scheduler::fall_asleep(Worker& worker) {
     {
-        const std::lock_guard lock(lock_);
+        const MutexLock lock(lock_);
         SLUICE_CHECK(!worker.asleep_.load());
         worker.woken_spinning_ = false;
         worker.asleep_.store(true);
@@ -72,7 +72,7 @@ void Scheduler::fall_asleep(Worker& worker) {
 }
 
 bool Scheduler::wake_up(Worker& worker) {
-    const std::lock_guard lock(lock_);
+    const MutexLock lock(lock_);
     if (!worker.asleep_.load()) return std::exchange(worker.woken_spinning_, false);
     take_sleeper(worker.index(), /*with_token=*/false);
     return false;
@@ -92,7 +92,7 @@ bool Scheduler::work_in_sight(Worker& worker) const noexcept {
 
 bool Scheduler::last_one_verdict(Worker& worker) {
     {
-        const std::lock_guard lock(lock_);
+        const MutexLock lock(lock_);
         if (sleepers_.load() != static_cast<int>(serving_)) return false;
     }
     if (live() == 0) {
@@ -112,7 +112,7 @@ bool Scheduler::last_one_verdict(Worker& worker) {
 bool Scheduler::should_end(Worker& worker) {
     if (!stopping_.load() || live() != 0) return false;
     {
-        const std::lock_guard lock(lock_);
+        const MutexLock lock(lock_);
         SLUICE_CHECK(serving_ > 0 && !worker.asleep_.load());
         --serving_;
     }

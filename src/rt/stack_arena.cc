@@ -25,6 +25,7 @@ StackArena::StackArena(Runtime* runtime, std::size_t slot_bytes)
 }
 
 StackArena::~StackArena() {
+    const MutexLock lock(mutex_);
     const std::size_t count = carved();
     SLUICE_CHECK(depot_.size() == count);
     while (Fiber* fiber = depot_.pop_front()) {
@@ -38,7 +39,7 @@ StackArena::~StackArena() {
 }
 
 void StackArena::take(FiberList& out, std::size_t count) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     while (count-- > 0) {
         Fiber* fiber = depot_.pop_front();
         out.push_back(fiber != nullptr ? fiber : carve());
@@ -46,7 +47,7 @@ void StackArena::take(FiberList& out, std::size_t count) {
 }
 
 void StackArena::give_back(FiberList&& fibers) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     while (Fiber* fiber = fibers.pop_front()) {
         SLUICE_ASSERT(fiber->state() == FiberState::kFree);
         if (depot_.size() >= limits::kStackDepotWarm) {

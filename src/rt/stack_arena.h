@@ -21,9 +21,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 
 #include "base/limits.h"
+#include "base/mutex.h"
 #include "rt/fiber.h"
 #include "rt/park.h"
 
@@ -70,15 +70,15 @@ class StackArena {
 
     char* slot_at(std::size_t index) const noexcept;
     Fiber* fiber_at(std::size_t index) const noexcept;
-    Fiber* carve();    // mutex_ is held
-    void add_chunk();  // mutex_ is held
-    bool install_guard(char* lower) noexcept;
+    Fiber* carve() SLUICE_REQUIRES(mutex_);
+    void add_chunk() SLUICE_REQUIRES(mutex_);
+    bool install_guard(char* lower) noexcept SLUICE_REQUIRES(mutex_);
 
     Runtime* const runtime_;
     const std::size_t slot_bytes_;
-    bool guard_by_madvise_ = true;  // guarded by mutex_; false once the kernel has refused
-    std::mutex mutex_;
-    FiberList depot_;  // guarded by mutex_
+    Mutex mutex_;
+    bool guard_by_madvise_ SLUICE_GUARDED_BY(mutex_) = true;  // false once the kernel has refused
+    FiberList depot_ SLUICE_GUARDED_BY(mutex_);
     // Written under mutex_ in the order chunk, then carved_ (release); readers load carved_ first.
     std::unique_ptr<std::atomic<char*>[]> chunks_;
     std::atomic<std::size_t> carved_{0};

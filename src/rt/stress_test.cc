@@ -105,18 +105,18 @@ TEST(Stress, ForeignThreadReadiesManyAtOnce) {
     constexpr int kFibers = 1'000;
     constexpr int kRounds = 10;
     Runtime runtime({.workers = 2});
-    std::mutex mutex;
+    SpinLock lock;
     FiberList waiting;
     std::atomic<int> resumed = 0;
     std::thread committer;
     runtime.run([&] {
         for (int i = 0; i < kFibers; ++i) {
-            spawn([&] {
+            spawn([&]() SLUICE_NO_THREAD_SAFETY_ANALYSIS {
                 for (int round = 0; round < kRounds; ++round) {
-                    mutex.lock();
-                    park(WaitReason::kProposal, [&](Fiber* fiber) {
+                    lock.lock();
+                    park(WaitReason::kProposal, [&](Fiber* fiber) SLUICE_NO_THREAD_SAFETY_ANALYSIS {
                         waiting.push_back(fiber);
-                        mutex.unlock();
+                        lock.unlock();
                         return true;
                     });
                     ++resumed;
@@ -127,7 +127,7 @@ TEST(Stress, ForeignThreadReadiesManyAtOnce) {
             while (resumed < kFibers * kRounds) {
                 FiberList batch;
                 {
-                    const std::lock_guard lock(mutex);
+                    const SpinGuard guard(lock);
                     batch.append(std::move(waiting));
                 }
                 ready_all(std::move(batch));

@@ -102,7 +102,7 @@ class Worker {
     bool in_events_ = false;  // in timer callbacks or poll(): what they make ready is shared after
     // How this worker sleeps; see Scheduler.
     bool spinning_ = false;
-    bool woken_spinning_ = false;          // guarded by the scheduler's lock
+    bool woken_spinning_ = false;          // under the scheduler's lock_
     std::atomic<bool> poller_idle_{true};  // as of going to sleep
     std::atomic<bool> asleep_{false};
 };
