@@ -119,6 +119,17 @@ static_assert(kHttp2StreamPendingBytes <= kHttp2ConnectionPendingBytes);
 static_assert(kHttp2ConnectionWindowBytes >= kHttp2StreamWindowBytes);
 static_assert(kHttp2OutputTurnBytes >= kHttp2FrameBytesMax);
 
+inline constexpr std::uint32_t kConnectionsMax = 1'000'000;  // open connections of one server
+inline constexpr std::int64_t kHandshakeTimeoutNs =
+    120'000'000'000;                                          // first bytes, as gRPC servers do
+inline constexpr std::size_t kReadBytesPerTurn = 256 << 10;   // of one connection before others run
+inline constexpr std::size_t kWriteBytesPerTurn = 256 << 10;  // the same for output
+inline constexpr std::int64_t kIdleTrimNs = 1'000'000'000;    // quiet for so long: buffers go back
+inline constexpr std::uint32_t kGrpcReceiveBytesMax = 4
+                                                      << 20;  // one request message, gRPC's default
+inline constexpr std::uint32_t kStreamUnsentBytes = 256
+                                                    << 10;  // of one stream before send() says stop
+
 // ---- storage
 // --------------------------------------------------------------------------------------
 inline constexpr std::uint32_t kSnapshotTableBytesMax =
@@ -150,7 +161,6 @@ inline constexpr std::size_t kReplayBatchBytes = 4 << 20;     // read from the l
 
 // ---- etcd
 // -----------------------------------------------------------------------------------------
-inline constexpr std::size_t kWatchBodiesMadeMax = 64;  // different bodies kept of one group
 inline constexpr std::size_t kWatchStreamBytesMax = 256 << 10;  // queued for one slow client
 inline constexpr std::size_t kWatchMessageOverhead = 32;       // bytes a queued message counts more
 inline constexpr std::size_t kWatchRecentBytesMax = 16 << 20;  // events kept for catching up
@@ -165,6 +175,16 @@ inline constexpr std::int64_t kLeaseTtlMaxSeconds = 9'000'000'000;  // as etcd's
 inline constexpr std::size_t kLeaseExpireBatch = 500;               // leases in one expiry proposal
 inline constexpr std::int64_t kLeaseExpireIntervalMs = 500;         // between full batches: 1000/s
 inline constexpr std::int64_t kLeaseExpireRetryMs = 3000;  // before an expiry is proposed again
+
+inline constexpr std::size_t kApplyBatchBytes = 4 << 20;  // of committed entries in one store batch
+inline constexpr std::size_t kWatchTakeBytes = 64 << 10;  // from a watch stream's queue at once
+inline constexpr std::size_t kSnapshotChunkBytes = 64 << 10;  // one message of Maintenance.Snapshot
+// --auto-compaction-mode=revision: how often old revisions are looked for.
+inline constexpr std::int64_t kRevisionCompactionIntervalNs = 300'000'000'000;
+
+inline constexpr std::int64_t kHealthCheckNs = 1'000'000'000;  // for the read behind GET /health
+// Of a SIGTERM, before connections are cut.
+inline constexpr std::int64_t kShutdownDrainNs = 5'000'000'000;
 
 // ---- bench
 

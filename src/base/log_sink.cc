@@ -54,10 +54,7 @@ class SpdlogSink final : public AsyncLogSink {
         logger_->set_level(spdlog::level::trace);
     }
 
-    ~SpdlogSink() override {
-        flush();
-        pool_.reset();  // joins the writer thread, so that the logger's last reference is this one
-    }
+    ~SpdlogSink() override { flush(); }
 
     void write(std::string_view line) override {
         logger_->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));

@@ -88,9 +88,9 @@ class FakeServer::Peer final : public http2::SessionHandler {
         const HeaderField status = HeaderField::text(":status", "200");
         const HeaderField type = HeaderField::text("content-type", "application/grpc");
         if (misbehaviour == Misbehaviour::kGrpcError) {
-            const HeaderField only[] = {status, type, HeaderField::text("grpc-status", "14"),
-                                        HeaderField::text("grpc-message", "etcdserver: no leader")};
-            session_.send_headers(id, only, true);
+            const HeaderField all[] = {status, type, HeaderField::text("grpc-status", "14"),
+                                       HeaderField::text("grpc-message", "etcdserver: no leader")};
+            session_.send_headers(id, all, true);
             return;
         }
         const HeaderField head[] = {status, type};
@@ -101,10 +101,10 @@ class FakeServer::Peer final : public http2::SessionHandler {
         if (misbehaviour == Misbehaviour::kTwoMessages) framed += framed;
         if (misbehaviour == Misbehaviour::kNoMessage) framed.clear();
         // Cut in two, so that the loader has to put messages together.
-        const std::string_view all = framed;
-        const http2::DataPiece first = http2::DataPiece::copy(all.substr(0, all.size() / 2));
+        const std::size_t cut = framed.size() / 2;
+        const http2::DataPiece first = http2::DataPiece::copy(framed.substr(0, cut));
         session_.send_data(id, {&first, 1}, false);
-        const http2::DataPiece second = http2::DataPiece::copy(all.substr(all.size() / 2));
+        const http2::DataPiece second = http2::DataPiece::copy(framed.substr(cut));
         session_.send_data(id, {&second, 1}, false);
         const HeaderField trailers[] = {HeaderField::text("grpc-status", "0")};
         session_.send_trailers(id, trailers);

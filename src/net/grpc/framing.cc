@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace sluice::net {
+namespace sluice::grpc {
 
 Result<std::uint32_t> MessageReader::check_prefix(const char* prefix) const {
     if (prefix[0] != 0) {
@@ -39,4 +39,4 @@ Result<bool> MessageReader::gather(std::string_view& payload) {
     return partial_.size() == kMessagePrefixBytes + length;
 }
 
-}  // namespace sluice::net
+}  // namespace sluice::grpc

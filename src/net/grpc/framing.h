@@ -18,7 +18,7 @@
 #include "base/byte_order.h"
 #include "base/result.h"
 
-namespace sluice::net {
+namespace sluice::grpc {
 
 inline constexpr std::size_t kMessagePrefixBytes = 5;
 
@@ -69,4 +69,4 @@ class MessageReader {
     std::uint32_t message_bytes_max_;
 };
 
-}  // namespace sluice::net
+}  // namespace sluice::grpc

@@ -7,7 +7,7 @@
 #include "net/grpc/status.h"
 #include "net/grpc/timeout.h"
 
-namespace sluice::net {
+namespace sluice::grpc {
 namespace {
 
 std::string framed(std::string_view message) {
@@ -64,4 +64,4 @@ TEST(GrpcMessage, IsPercentEncoded) {
 }
 
 }  // namespace
-}  // namespace sluice::net
+}  // namespace sluice::grpc

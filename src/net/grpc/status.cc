@@ -1,6 +1,6 @@
 #include "net/grpc/status.h"
 
-namespace sluice::net {
+namespace sluice::grpc {
 
 std::string encode_grpc_message(std::string_view message) {
     static constexpr char kHex[] = "0123456789ABCDEF";
@@ -36,4 +36,4 @@ Code code_from_http2_error(std::uint32_t http2_error) noexcept {
     }
 }
 
-}  // namespace sluice::net
+}  // namespace sluice::grpc

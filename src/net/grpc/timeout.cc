@@ -1,6 +1,6 @@
 #include "net/grpc/timeout.h"
 
-namespace sluice::net {
+namespace sluice::grpc {
 namespace {
 
 constexpr std::size_t kTimeoutDigits = 8;  // by the protocol
@@ -40,4 +40,4 @@ std::optional<TimeNs> parse_grpc_timeout(std::string_view text) noexcept {
     return total;
 }
 
-}  // namespace sluice::net
+}  // namespace sluice::grpc

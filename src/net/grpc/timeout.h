@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 
-namespace sluice::net {
+namespace sluice::grpc {
 
 // "100m" -> 100 ms in nanoseconds; units H M S m u n. Empty for anything else, which a server
 // answers with INTERNAL ("malformed grpc-timeout"). Durations past 292 years are kNever.
 std::optional<TimeNs> parse_grpc_timeout(std::string_view text) noexcept;
 
-}  // namespace sluice::net
+}  // namespace sluice::grpc

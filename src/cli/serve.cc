@@ -1,0 +1,164 @@
+#include "cli/serve.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/log_sink.h"
+#include "base/metrics.h"
+#include "base/tick_clock.h"
+#include "cli/signals.h"
+#include "cli/units.h"
+#include "etcd/server/etcd_server.h"
+#include "io/poller_factory.h"
+#include "io/posix_file_system.h"
+#include "net/server/http_router.h"
+#include "observe/process_metrics.h"
+#include "observe/prometheus.h"
+#include "rt/cpu_count.h"
+#include "rt/runtime.h"
+
+namespace sluice::cli {
+namespace {
+
+Result<std::vector<io::Address>> listen_addresses(const std::string& urls) {
+    SLUICE_TRY_ASSIGN(const auto hosts, hosts_of_urls("listen-client-urls", urls));
+    std::vector<io::Address> addresses;
+    for (const std::string& host : hosts) {
+        SLUICE_TRY_ASSIGN(const io::Address address, io::Address::parse(host));
+        addresses.push_back(address);
+    }
+    return addresses;
+}
+
+std::vector<std::string> split_urls(const std::string& urls) {
+    std::vector<std::string> list;
+    std::size_t begin = 0;
+    while (begin <= urls.size()) {
+        const std::size_t end = std::min(urls.find(',', begin), urls.size());
+        list.push_back(urls.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    return list;
+}
+
+// Periodic: a plain number means hours, as in etcd.
+Result<etcd::AutoCompaction> auto_compaction(const ServeOptions& options) {
+    etcd::AutoCompaction config;
+    const std::string& text = options.auto_compaction_retention;
+    const bool plain = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    if (options.auto_compaction_mode == "revision") {
+        if (!plain || text.size() > 18) {
+            return fail(
+                Code::kInvalidArgument,
+                fmt::format("--auto-compaction-retention: \"{}\" is not a number of revisions",
+                            text));
+        }
+        config.revisions = std::stoll(text);
+        if (config.revisions > 0) config.mode = etcd::AutoCompaction::Mode::kRevision;
+        return config;
+    }
+    SLUICE_TRY_ASSIGN(config.period_ns, parse_duration(plain && text != "0" ? text + "h" : text));
+    if (config.period_ns > 0) config.mode = etcd::AutoCompaction::Mode::kPeriodic;
+    return config;
+}
+
+Result<etcd::EtcdServerOptions> server_options(const ServeOptions& o) {
+    etcd::EtcdServerOptions s;
+    s.service.name = o.name;
+    s.service.client_urls = split_urls(o.advertise_client_urls);
+    s.service.peer_urls = split_urls(o.initial_advertise_peer_urls);
+    s.service.max_txn_ops = o.max_txn_ops;
+    s.service.request_bytes_max = o.max_request_bytes;
+    constexpr std::uint64_t kDefaultQuotaBytes = 2ull << 30;
+    s.service.quota_bytes = o.quota_backend_bytes == 0 ? kDefaultQuotaBytes
+                            : o.quota_backend_bytes < 0
+                                ? 0
+                                : static_cast<std::uint64_t>(o.quota_backend_bytes);
+    SLUICE_TRY_ASSIGN(s.listen, listen_addresses(o.listen_client_urls));
+    s.data_dir = o.data_dir.empty() ? o.name + ".sluice" : o.data_dir;
+    s.wal_dir = o.wal_dir;
+    s.cluster_token = o.initial_cluster_token;
+    s.snapshot_count = o.snapshot_count;
+    s.memory_limit_bytes = o.memory_limit_bytes;
+    s.heartbeat_interval_ms = o.heartbeat_interval_ms;
+    s.election_timeout_ms = o.election_timeout_ms;
+    s.watch_progress_interval_ns = o.watch_progress_notify_interval_ns;
+    s.max_concurrent_streams = o.max_concurrent_streams;
+    s.keepalive_min_time_ns = o.grpc_keepalive_min_time_ns;
+    s.keepalive_interval_ns = o.grpc_keepalive_interval_ns;
+    s.keepalive_timeout_ns = o.grpc_keepalive_timeout_ns;
+    SLUICE_TRY_ASSIGN(s.auto_compaction, auto_compaction(o));
+    return s;
+}
+
+// Serves until a signal comes. On the runtime's first fiber.
+Status run_until_signal(etcd::EtcdServer& server, SignalWaiter& signals, const Logger& log,
+                        const Clock& clock) {
+    const Status started = server.start();
+    if (started) {
+        std::vector<std::string> addresses;
+        for (const io::Address& address : server.addresses())
+            addresses.push_back(address.to_string());
+        log.info("ready to serve client requests",
+                 {{"addresses", fmt::format("{}", fmt::join(addresses, ","))}});
+        const int signal = signals.wait();
+        log.info("received signal; shutting down", {{"signal", strsignal(signal)}});
+    }
+    server.stop(clock.now_ns() + limits::kShutdownDrainNs);
+    return started;
+}
+
+int could_not_start(const Logger& log, const Error& error) {
+    log.error("cannot start", {{"error", error.message()}});
+    log.flush();
+    return 1;
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options) {
+    SignalWaiter signals;  // before any thread: they all inherit the blocked signals
+    const SystemClock clock;
+    const bool to_stderr = options.log_outputs == "default";
+    auto sink = open_log_sink(to_stderr ? "stderr" : options.log_outputs);
+    if (!sink) {
+        std::fprintf(stderr, "sluice serve: --log-outputs: %s\n", sink.error().message().c_str());
+        return 1;
+    }
+    const Logger log(**sink, clock, parse_log_level(options.log_level).value_or(LogLevel::kInfo),
+                     parse_log_format(options.log_format).value_or(LogFormat::kJson));
+    auto configured = server_options(options);
+    if (!configured) return could_not_start(log, configured.error());
+    auto pollers = io::make_poller_factory(options.poller);
+    if (!pollers) return could_not_start(log, pollers.error());
+
+    const TickClock ticks(clock);
+    metrics::Registry registry;
+    observe::add_process_metrics(registry);
+    net::HttpRouter http;
+    http.add("/metrics", http1::Method::kGet, [&](const http1::Request&) {
+        return net::HttpAnswer{.content_type = std::string(observe::kPrometheusContentType),
+                               .body = observe::prometheus_text(registry)};
+    });
+    const std::unique_ptr<io::FileSystem> files = io::make_posix_file_system();
+    const unsigned workers = options.workers == 0 ? rt::usable_cpus() : options.workers;
+    rt::Runtime runtime({.workers = workers, .make_poller = *pollers, .clock = &clock});
+    etcd::EtcdServer server(std::move(*configured),
+                            {*files, clock, ticks, log, registry, http, workers});
+    const Status opened = server.open();
+    if (!opened) return could_not_start(log, opened.error());
+    Status served;
+    runtime.run([&] { served = run_until_signal(server, signals, log, clock); });
+    if (!served) return could_not_start(log, served.error());
+    log.info("stopped");
+    log.flush();
+    return 0;
+}
+
+}  // namespace sluice::cli

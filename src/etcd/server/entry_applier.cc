@@ -1,0 +1,201 @@
+#include "etcd/server/entry_applier.h"
+
+#include "etcd/errors.h"
+#include "etcd/server/txn.h"
+#include "proto/etcdserverpb/maintenance.pb.h"
+#include "proto/sluice/internal.pb.h"
+
+namespace sluice::etcd {
+namespace {
+
+template <class Proto>
+Status parse(std::string_view body, Proto& message) {
+    if (!message.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+        return fail(Code::kDataLoss, "a log entry holds a damaged " + message.GetTypeName());
+    }
+    return {};
+}
+
+bool stores_something(const etcdserverpb::TxnRequest& request) {
+    const auto any = [](const auto& operations) {
+        for (const auto& op : operations) {
+            if (op.has_request_put()) return true;
+            if (op.has_request_txn() && stores_something(op.request_txn())) return true;
+        }
+        return false;
+    };
+    return any(request.success()) || any(request.failure());
+}
+
+}  // namespace
+
+Result<grpc::Message> EntryApplier::apply(const EntryView& entry,
+                                          std::vector<storage::EventBatch>& events) {
+    events_ = &events;
+    switch (entry.kind) {
+        case EntryKind::kPut:
+            return put(entry.body);
+        case EntryKind::kDeleteRange:
+            return delete_range(entry.body);
+        case EntryKind::kTxn:
+            return txn(entry.body);
+        case EntryKind::kCompaction:
+            return compact(entry.body);
+        case EntryKind::kLeaseGrant:
+            return lease_grant(entry.body);
+        case EntryKind::kLeaseRevoke:
+            return lease_revoke(entry.body);
+        case EntryKind::kLeaseExpire:
+            return lease_expire(entry.body);
+        case EntryKind::kLeaseCheckpoint:
+            return lease_checkpoint(entry.body);
+        case EntryKind::kAlarm:
+            return alarm(entry.body);
+    }
+    return fail(Code::kDataLoss, "a log entry of an unknown kind");
+}
+
+// Runs `body` as one transaction; if it fails the transaction must have changed nothing, or the
+// engine has failed.
+template <class Body>
+Status EntryApplier::in_txn(Body&& body) {
+    batch_.begin_txn();
+    const Status done = body();
+    storage::EventBatch events;
+    const bool changed = batch_.end_txn(&events);
+    SLUICE_CHECK(done || !changed || is_engine_failure(done.error()));
+    if (changed) events_->push_back(std::move(events));
+    return done;
+}
+
+template <class Response>
+grpc::Message EntryApplier::answer(Response& response) const {
+    auto* header = response.mutable_header();
+    if (header->revision() == 0) header->set_revision(batch_.read_revision());
+    identity_.fill(header);
+    return grpc::Message::of(response);
+}
+
+Result<grpc::Message> EntryApplier::put(std::string_view body) {
+    SLUICE_TRY(parse(body, put_request_));
+    if (alarms_.no_space()) return fail(errors::kNoSpace);
+    if (put_request_.lease() != 0 && !lessor_.exists(put_request_.lease())) {
+        return fail(errors::kLeaseNotFound);
+    }
+    etcdserverpb::PutResponse response;
+    SLUICE_TRY(in_txn([&] { return run_put(batch_, put_request_, &response); }));
+    return answer(response);
+}
+
+Result<grpc::Message> EntryApplier::delete_range(std::string_view body) {
+    etcdserverpb::DeleteRangeRequest request;
+    SLUICE_TRY(parse(body, request));
+    etcdserverpb::DeleteRangeResponse response;
+    SLUICE_TRY(in_txn([&] { return run_delete_range(batch_, request, &response); }));
+    return answer(response);
+}
+
+Result<grpc::Message> EntryApplier::txn(std::string_view body) {
+    etcdserverpb::TxnRequest request;
+    SLUICE_TRY(parse(body, request));
+    if (alarms_.no_space() && stores_something(request)) return fail(errors::kNoSpace);
+    etcdserverpb::TxnResponse response;
+    SLUICE_TRY(in_txn([&]() -> Status {
+        BatchView view(batch_);
+        SLUICE_TRY_ASSIGN(const TxnPath path, choose_branches(view, request));
+        SLUICE_TRY(check_taken(view, request, path,
+                               [this](storage::LeaseId id) { return lessor_.exists(id); }));
+        return run_txn(batch_, request, path, &response);
+    }));
+    return answer(response);
+}
+
+Result<grpc::Message> EntryApplier::compact(std::string_view body) {
+    etcdserverpb::CompactionRequest request;
+    SLUICE_TRY(parse(body, request));
+    SLUICE_TRY(batch_.compact(request.revision()));
+    compacted_ = request.revision();
+    etcdserverpb::CompactionResponse response;
+    return answer(response);
+}
+
+Result<grpc::Message> EntryApplier::lease_grant(std::string_view body) {
+    etcdserverpb::LeaseGrantRequest request;
+    SLUICE_TRY(parse(body, request));
+    if (alarms_.no_space()) return fail(errors::kNoSpace);
+    SLUICE_TRY_ASSIGN(const LeaseRecord record, lessor_.grant(request.id(), request.ttl()));
+    batch_.set_meta(lease_record_key(request.id()), encode_lease_record(record));
+    etcdserverpb::LeaseGrantResponse response;
+    response.set_id(request.id());
+    response.set_ttl(record.granted_ttl_s);
+    return answer(response);
+}
+
+Status EntryApplier::delete_keys_of(storage::LeaseId lease) {
+    batch_.delete_meta(lease_record_key(lease));
+    SLUICE_TRY_ASSIGN(const std::vector<std::string> keys, batch_.keys_of_lease(lease));
+    return in_txn([&]() -> Status {
+        for (const std::string& key : keys) SLUICE_TRY(batch_.delete_range(key, {}));
+        return {};
+    });
+}
+
+Result<grpc::Message> EntryApplier::lease_revoke(std::string_view body) {
+    etcdserverpb::LeaseRevokeRequest request;
+    SLUICE_TRY(parse(body, request));
+    SLUICE_TRY(lessor_.revoke(request.id()));
+    SLUICE_TRY(delete_keys_of(request.id()));
+    etcdserverpb::LeaseRevokeResponse response;
+    return answer(response);
+}
+
+Result<grpc::Message> EntryApplier::lease_expire(std::string_view body) {
+    internal::LeaseExpire request;
+    SLUICE_TRY(parse(body, request));
+    for (const storage::LeaseId id : request.ids()) {
+        if (lessor_.revoke(id)) SLUICE_TRY(delete_keys_of(id));
+    }
+    etcdserverpb::LeaseRevokeResponse response;
+    return answer(response);
+}
+
+Result<grpc::Message> EntryApplier::lease_checkpoint(std::string_view body) {
+    etcdserverpb::LeaseCheckpointRequest request;
+    SLUICE_TRY(parse(body, request));
+    for (const auto& checkpoint : request.checkpoints()) {
+        const auto record = lessor_.checkpoint(checkpoint.id(), checkpoint.remaining_ttl());
+        if (record)
+            batch_.set_meta(lease_record_key(checkpoint.id()), encode_lease_record(*record));
+    }
+    etcdserverpb::LeaseCheckpointResponse response;
+    return answer(response);
+}
+
+Result<grpc::Message> EntryApplier::alarm(std::string_view body) {
+    using etcdserverpb::AlarmRequest;
+    AlarmRequest request;
+    SLUICE_TRY(parse(body, request));
+    const RaisedAlarm named{request.memberid(), request.alarm()};
+    std::vector<RaisedAlarm> shown;
+    if (request.action() == AlarmRequest::GET) {
+        shown = alarms_.list(request.alarm());
+    } else if (request.alarm() == AlarmType::NONE) {
+        // Nothing is named: as in etcd, nothing happens.
+    } else if (request.action() == AlarmRequest::ACTIVATE) {
+        alarms_.activate(named);
+        batch_.set_meta(alarm_record_key(named), {});
+        shown.push_back(named);
+    } else if (request.action() == AlarmRequest::DEACTIVATE && alarms_.deactivate(named)) {
+        batch_.delete_meta(alarm_record_key(named));
+        shown.push_back(named);
+    }
+    etcdserverpb::AlarmResponse response;
+    for (const RaisedAlarm& raised : shown) {
+        auto* out = response.add_alarms();
+        out->set_memberid(raised.member_id);
+        out->set_alarm(raised.type);
+    }
+    return answer(response);
+}
+
+}  // namespace sluice::etcd

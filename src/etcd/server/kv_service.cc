@@ -1,0 +1,95 @@
+// The KV service: Range, Put, DeleteRange, Txn, Compact.
+#include <memory>
+
+#include "etcd/checks.h"
+#include "etcd/errors.h"
+#include "etcd/server/quota.h"
+#include "etcd/server/range_reader.h"
+#include "etcd/server/services.h"
+#include "proto/etcdserverpb/kv.pb.h"
+#include "rt/blocking.h"
+
+namespace sluice::etcd {
+namespace {
+
+class KvService {
+  public:
+    explicit KvService(ServiceParts& parts) : parts_(parts), reader_(parts), quota_(parts) {}
+
+    void range(grpc::CallRef call, std::string_view bytes) {
+        reader_.range(std::move(call), bytes);
+    }
+
+    void put(grpc::CallRef call, std::string_view bytes) {
+        etcdserverpb::PutRequest request;
+        if (!parse_request(call, bytes, request)) return;
+        Status checked = check_put(request);
+        if (checked) checked = quota_.admit(bytes.size());
+        submit(EntryKind::kPut, std::move(call), bytes, checked);
+    }
+
+    void delete_range(grpc::CallRef call, std::string_view bytes) {
+        etcdserverpb::DeleteRangeRequest request;
+        if (!parse_request(call, bytes, request)) return;
+        submit(EntryKind::kDeleteRange, std::move(call), bytes, check_delete_range(request));
+    }
+
+    void txn(grpc::CallRef call, std::string_view bytes) {
+        etcdserverpb::TxnRequest request;
+        if (!parse_request(call, bytes, request)) return;
+        Status checked = check_txn(request, static_cast<int>(parts_.options.max_txn_ops));
+        if (checked && is_read_only(request)) {
+            return reader_.read_only_txn(std::move(call), std::move(request));
+        }
+        if (checked) checked = quota_.admit(bytes.size());
+        submit(EntryKind::kTxn, std::move(call), bytes, checked);
+    }
+
+    void compact(grpc::CallRef call, std::string_view bytes) {
+        etcdserverpb::CompactionRequest request;
+        if (!parse_request(call, bytes, request)) return;
+        if (!request.physical()) {
+            return submit(EntryKind::kCompaction, std::move(call), bytes, {});
+        }
+        call->run([this, call, body = std::string(bytes)]() mutable {
+            Result<std::string> answer =
+                parts_.proposer.run(EntryKind::kCompaction, std::move(body));
+            if (!answer) return call->finish(answer.error());
+            const Status collected = rt::blocking([&] { return parts_.store.collect_garbage(); });
+            if (!collected) return call->finish(collected.error());
+            grpc::Message message;
+            message.body().append(*answer);
+            call->finish(std::move(message));
+        });
+    }
+
+  private:
+    void submit(EntryKind kind, grpc::CallRef call, std::string_view bytes, const Status& checked) {
+        call->account.charge(Stage::kParse, parts_.ticks.now());
+        if (!checked) return call->finish(checked.error());
+        parts_.proposer.submit(kind, std::move(call), std::string(bytes));
+    }
+
+    ServiceParts& parts_;
+    RangeReader reader_;
+    Quota quota_;
+};
+
+}  // namespace
+
+void add_kv_service(grpc::ServiceRegistry& registry, ServiceParts& parts) {
+    auto service = std::make_shared<KvService>(parts);
+    const auto add = [&](std::string_view path,
+                         void (KvService::*method)(grpc::CallRef, std::string_view)) {
+        registry.unary(path, [service, method](grpc::CallRef call, std::string_view bytes) {
+            (service.get()->*method)(std::move(call), bytes);
+        });
+    };
+    add("/etcdserverpb.KV/Range", &KvService::range);
+    add("/etcdserverpb.KV/Put", &KvService::put);
+    add("/etcdserverpb.KV/DeleteRange", &KvService::delete_range);
+    add("/etcdserverpb.KV/Txn", &KvService::txn);
+    add("/etcdserverpb.KV/Compact", &KvService::compact);
+}
+
+}  // namespace sluice::etcd

@@ -1,0 +1,55 @@
+// What a transaction reads from: the writer's batch, or the store at one revision.
+//
+// A transaction that writes is evaluated by the applier over its batch (BatchView); one that only
+// reads, on the reader's fiber over the store (StoreView), pinned to one revision so that all its
+// reads agree.
+#pragma once
+
+#include "base/result.h"
+#include "storage/mvcc/applier.h"
+#include "storage/mvcc/store.h"
+
+namespace sluice::etcd {
+
+class TxnView {
+  public:
+    virtual ~TxnView() = default;
+    // The revision that reads see (0 in a query means this one), and the oldest one that can be
+    // read.
+    virtual storage::Revision revision() const = 0;
+    virtual storage::Revision compacted() const = 0;
+    virtual Status range(const storage::RangeQuery& query, storage::RangeResult& out) = 0;
+};
+
+class BatchView final : public TxnView {
+  public:
+    explicit BatchView(storage::Applier& batch) : batch_(batch) {}
+    storage::Revision revision() const override { return batch_.read_revision(); }
+    storage::Revision compacted() const override { return batch_.compacted_revision(); }
+    Status range(const storage::RangeQuery& query, storage::RangeResult& out) override {
+        return batch_.range(query, out);
+    }
+
+  private:
+    storage::Applier& batch_;
+};
+
+// In the memory tier a read that needs the disk sets would_block() and fails: the caller then
+// evaluates the whole transaction again, on the blocking pool with a view of ReadTier::kAny.
+class StoreView final : public TxnView {
+  public:
+    StoreView(const storage::MvccStore& store, storage::ReadTier tier)
+        : store_(store), tier_(tier), revision_(store.current_revision()) {}
+    storage::Revision revision() const override { return revision_; }
+    storage::Revision compacted() const override { return store_.compacted_revision(); }
+    Status range(const storage::RangeQuery& query, storage::RangeResult& out) override;
+    bool would_block() const noexcept { return would_block_; }
+
+  private:
+    const storage::MvccStore& store_;
+    const storage::ReadTier tier_;
+    const storage::Revision revision_;
+    bool would_block_ = false;
+};
+
+}  // namespace sluice::etcd

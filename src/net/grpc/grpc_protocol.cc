@@ -1,0 +1,349 @@
+#include "net/grpc/grpc_protocol.h"
+
+#include <fmt/core.h>
+
+#include <array>
+
+#include "base/check.h"
+#include "net/grpc/status.h"
+#include "net/grpc/timeout.h"
+#include "rt/current_worker.h"
+#include "rt/runtime.h"
+#include "rt/worker.h"
+
+namespace sluice::grpc {
+
+using http2::HeaderField;
+using http2::HeaderId;
+
+ResponseFields::ResponseFields()
+    : status_200(fields.add(":status", "200")),
+      content_type(fields.add("content-type", "application/grpc")),
+      grpc_status_ok(fields.add("grpc-status", "0")) {}
+
+GrpcProtocol::GrpcProtocol(net::Connection& connection, const GrpcConfig& config, TimeNs now)
+    : connection_(connection),
+      config_(config),
+      session_(http2::Role::kServer, config.session, *this, connection.output()),
+      now_(now) {
+    session_.start(now);
+}
+
+GrpcProtocol::~GrpcProtocol() = default;
+
+bool GrpcProtocol::feed(std::string_view bytes, TimeNs now, net::TurnScratch& scratch) {
+    now_ = now;
+    const bool go_on = session_.feed(bytes, now, scratch.headers) == http2::FeedResult::kContinue;
+    ended_streams_.clear();
+    return go_on;
+}
+
+void GrpcProtocol::produce(TimeNs now) {
+    now_ = now;
+    session_.produce(now);
+    ended_streams_.clear();
+}
+
+void GrpcProtocol::closed() {
+    session_.terminate(http2::ErrorCode::kNoError);
+    ended_streams_.clear();
+}
+
+// ---- requests
+
+void GrpcProtocol::on_headers(http2::StreamId id, void* user, http2::HeaderBlock& block,
+                              bool end_stream) {
+    if (user != nullptr) {  // trailers
+        if (end_stream) half_close(*static_cast<Call*>(user));
+        return;
+    }
+    const std::optional<Head> head = read_head(id, block);
+    if (!head) return;
+    open(id, *head);
+    if (end_stream && session_.user(id) != nullptr)
+        half_close(*static_cast<Call*>(session_.user(id)));
+}
+
+// The method and the timeout; empty if the request was refused. A block that says nothing but the
+// method is remembered, so that the next one of its kind needs no look at its fields.
+std::optional<GrpcProtocol::Head> GrpcProtocol::read_head(http2::StreamId id,
+                                                          http2::HeaderBlock& block) {
+    if (block.tag() != 0) return Head{reinterpret_cast<Method*>(block.tag()), kNever};
+    Head head;
+    std::string_view path, content_type, method, encoding;
+    std::optional<std::string_view> timeout;
+    for (const http2::Header& header : block.headers()) {
+        switch (header.id) {
+            case HeaderId::kPath:
+                path = header.value;
+                break;
+            case HeaderId::kMethod:
+                method = header.value;
+                break;
+            case HeaderId::kContentType:
+                content_type = header.value;
+                break;
+            case HeaderId::kGrpcTimeout:
+                timeout = header.value;
+                break;
+            case HeaderId::kGrpcEncoding:
+                encoding = header.value;
+                break;
+            default:
+                break;
+        }
+    }
+    if (!content_type.starts_with("application/grpc")) {
+        refuse_http(id, "415",
+                    fmt::format("invalid gRPC request content-type \"{}\"\n", content_type));
+        return std::nullopt;
+    }
+    if (method != "POST") {
+        refuse_http(id, "405", fmt::format("invalid gRPC request method \"{}\"\n", method));
+        return std::nullopt;
+    }
+    head.method = config_.services.find(path);
+    if (head.method == nullptr) {
+        refuse(id, config_.services.unknown(path));
+        return std::nullopt;
+    }
+    if (!encoding.empty() && encoding != "identity") {
+        refuse(id, Error(Code::kUnimplemented,
+                         fmt::format("grpc: Decompressor is not installed for grpc-encoding \"{}\"",
+                                     encoding)));
+        return std::nullopt;
+    }
+    if (!timeout) {
+        block.set_tag(reinterpret_cast<std::uint64_t>(head.method));
+        return head;
+    }
+    const std::optional<TimeNs> timeout_ns = parse_grpc_timeout(*timeout);
+    if (!timeout_ns) {
+        refuse(id, Error(Code::kInternal, fmt::format("malformed grpc-timeout: {}", *timeout)));
+        return std::nullopt;
+    }
+    head.timeout_ns = *timeout_ns;
+    return head;
+}
+
+void GrpcProtocol::refuse(http2::StreamId id, const Error& error) {
+    const std::string code = std::to_string(static_cast<int>(error.code()));
+    const std::string message = encode_grpc_message(error.message());
+    const std::array fields = {HeaderField::shared(config_.response.status_200),
+                               HeaderField::shared(config_.response.content_type),
+                               HeaderField::text("grpc-status", code),
+                               HeaderField::text("grpc-message", message)};
+    session_.send_headers(id, fields, true);
+    session_.release(id);
+}
+
+void GrpcProtocol::refuse_http(http2::StreamId id, std::string_view status, std::string_view text) {
+    const std::array fields = {HeaderField::text(":status", status),
+                               HeaderField::text("content-type", "text/plain; charset=utf-8")};
+    session_.send_headers(id, fields, false);
+    const http2::DataPiece body = http2::DataPiece::copy(text);
+    session_.send_data(id, {&body, 1}, true);
+    session_.release(id);
+}
+
+void GrpcProtocol::open(http2::StreamId id, const Head& head) {
+    auto* call = new Call(*this, connection_, *head.method, id);
+    retain_call(*call);  // the session's, until release()
+    session_.set_user(id, call);
+    call->account.begin(connection_.ready_at());
+    call->account.charge(Stage::kRunQueue, connection_.turn_began_at());
+    head.method->started.fetch_add(1, std::memory_order_relaxed);
+    if (head.timeout_ns != kNever)
+        call->deadline_ns_ = now_ + std::min(head.timeout_ns, kNever - now_);
+    if (head.method->kind == MethodKind::kUnary) return;
+    CallRef keep(*call);
+    call->stream_ = head.method->stream(CallRef(*call));
+    if (call->deadline_ns_ != kNever && !call->ended_) arm_deadline(*call);
+}
+
+void GrpcProtocol::on_data(http2::StreamId id, void* user, std::string_view bytes,
+                           bool end_stream) {
+    if (user == nullptr) return session_.consume(id, bytes.size());
+    CallRef call(*static_cast<Call*>(user));
+    const Status fed = call->reader_.feed(bytes, [&](std::string_view message) {
+        if (!call->ended_) deliver(*call, message);
+    });
+    session_.consume(id, bytes.size());
+    if (!fed) {
+        if (!call->ended_) finish_on_wire(*call, &fed.error());
+        return;
+    }
+    if (end_stream && !call->ended_) half_close(*call);
+}
+
+void GrpcProtocol::deliver(Call& call, std::string_view message) {
+    call.method_.messages_received.fetch_add(1, std::memory_order_relaxed);
+    if (call.method_.kind != MethodKind::kUnary) {
+        call.stream_->on_message(message);
+        return;
+    }
+    if (call.got_message_) {
+        const Error error(Code::kInternal, "cardinality violation: more than one request message");
+        return finish_on_wire(call, &error);
+    }
+    call.got_message_ = true;
+    call.method_.unary(CallRef(call), message);
+    if (call.deadline_ns_ != kNever && !call.ended_) arm_deadline(call);
+}
+
+void GrpcProtocol::half_close(Call& call) {
+    CallRef keep(call);
+    if (call.reader_.mid_message()) {
+        const Error error(Code::kInternal, "unexpected EOF");
+        return finish_on_wire(call, &error);
+    }
+    if (call.method_.kind != MethodKind::kUnary) {
+        if (call.stream_) call.stream_->on_half_close();
+    } else if (!call.got_message_) {
+        const Error error(Code::kInternal, "cardinality violation: no request message");
+        finish_on_wire(call, &error);
+    }
+}
+
+// ---- answers
+
+// Everything that handlers have handed over since the last time goes into the session.
+void GrpcProtocol::pump(Call& call) {
+    std::vector<Message> messages;
+    std::unique_ptr<Error> error;
+    bool finished = false;
+    {
+        SpinGuard guard(call.lock_);
+        messages.swap(call.outbox_);
+        error = std::move(call.error_);
+        finished = call.finished_;
+    }
+    CallRef keep(call);
+    if (call.deadline_passed_.exchange(false, std::memory_order_relaxed)) {
+        release_call(call);  // the timer's reference
+        const Error late(Code::kDeadlineExceeded, "context deadline exceeded");
+        if (!call.ended_ && !finished) finish_on_wire(call, &late);
+    }
+    for (Message& message : messages) {
+        if (call.ended_) break;
+        send_message(call, message);
+    }
+    if (call.woken_.exchange(false, std::memory_order_relaxed) && call.stream_) {
+        call.stream_->on_writable();
+    }
+    if (!finished || call.released_) return;
+    call.account.charge(Stage::kSend, config_.ticks.now());
+    if (!call.ended_) send_end(call, error.get());
+    release(call);
+}
+
+void GrpcProtocol::send_headers(Call& call) {
+    if (std::exchange(call.headers_sent_, true)) return;
+    const std::array fields = {HeaderField::shared(config_.response.status_200),
+                               HeaderField::shared(config_.response.content_type)};
+    session_.send_headers(call.stream_id_, fields, false);
+}
+
+void GrpcProtocol::send_message(Call& call, Message& message) {
+    send_headers(call);
+    const auto size = static_cast<std::uint32_t>(message.size());
+    const std::array pieces = {http2::DataPiece::copy(message.framed()),
+                               http2::DataPiece::shared(message.tail())};
+    const std::span<const http2::DataPiece> used(pieces.data(), message.tail() ? 2 : 1);
+    const http2::SendResult sent = session_.send_data(call.stream_id_, used, false);
+    call.method_.messages_sent.fetch_add(1, std::memory_order_relaxed);
+    if (sent == http2::SendResult::kBlocked) {
+        call.blocked_bytes_ += size;
+    } else {
+        call.unsent_bytes_.fetch_sub(size, std::memory_order_relaxed);
+    }
+}
+
+void GrpcProtocol::send_end(Call& call, const Error* error) {
+    call.ended_ = true;
+    const Code code = error ? error->code() : Code::kOk;
+    call.method_.handled[static_cast<std::size_t>(code)].fetch_add(1, std::memory_order_relaxed);
+    if (call.deadline_timer_ && call.deadline_timer_->cancel()) release_call(call);
+    if (!error) {
+        send_headers(call);
+        const HeaderField trailer = HeaderField::shared(config_.response.grpc_status_ok);
+        session_.send_trailers(call.stream_id_, {&trailer, 1});
+        return;
+    }
+    const std::string number = std::to_string(static_cast<int>(code));
+    const std::string text = encode_grpc_message(error->message());
+    const std::array fields = {HeaderField::shared(config_.response.status_200),
+                               HeaderField::shared(config_.response.content_type),
+                               HeaderField::text("grpc-status", number),
+                               HeaderField::text("grpc-message", text)};
+    if (std::exchange(call.headers_sent_, true)) {
+        session_.send_trailers(call.stream_id_, std::span(fields).subspan(2));
+    } else {
+        session_.send_headers(call.stream_id_, fields, true);
+    }
+}
+
+// Ends the call for the client before its handler has: the handler is told, and its finish()
+// awaited.
+void GrpcProtocol::finish_on_wire(Call& call, const Error* error) {
+    send_end(call, error);
+    cancel(call, error->code());
+}
+
+void GrpcProtocol::cancel(Call& call, Code) {
+    call.ended_ = true;
+    call.cancelled_.store(true, std::memory_order_release);
+    const bool handler_never_ran = call.method_.kind == MethodKind::kUnary && !call.got_message_;
+    if (call.stream_) {
+        call.stream_->on_cancel();
+        ended_streams_.push_back(std::move(call.stream_));
+        release(call);
+    } else if (handler_never_ran) {
+        release(call);
+    }
+}
+
+// The handler has stopped: the stream no longer counts, and the session's reference goes.
+void GrpcProtocol::release(Call& call) {
+    if (std::exchange(call.released_, true)) return;
+    if (call.stream_) ended_streams_.push_back(std::move(call.stream_));
+    if (call.method_.kind == MethodKind::kUnary) {
+        config_.stages.record(rt::current_worker()->index(), call.account);
+    }
+    session_.set_user(call.stream_id_, nullptr);
+    session_.release(call.stream_id_);
+    release_call(call);
+}
+
+void GrpcProtocol::on_writable(http2::StreamId, void* user) {
+    if (user == nullptr) return;
+    CallRef call(*static_cast<Call*>(user));
+    call->unsent_bytes_.fetch_sub(std::exchange(call->blocked_bytes_, 0),
+                                  std::memory_order_relaxed);
+    if (call->stream_) call->stream_->on_writable();
+}
+
+void GrpcProtocol::on_closed(http2::StreamId, void* user, http2::ErrorCode code) {
+    if (user == nullptr) return;
+    CallRef call(*static_cast<Call*>(user));
+    if (!call->ended_) {
+        const Code status = code_from_http2_error(static_cast<std::uint32_t>(code));
+        call->method_.handled[static_cast<std::size_t>(status)].fetch_add(
+            1, std::memory_order_relaxed);
+        if (call->deadline_timer_ && call->deadline_timer_->cancel()) release_call(*call);
+        cancel(*call, status);
+    }
+}
+
+void GrpcProtocol::arm_deadline(Call& call) {
+    call.deadline_timer_ = std::make_unique<Call::DeadlineTimer>();
+    call.deadline_timer_->call = &call;
+    retain_call(call);  // the timer's, until it is cancelled or pump() has seen that it fired
+    call.deadline_timer_->arm(call.deadline_ns_, [](rt::Timer& timer) {
+        Call& late = *static_cast<Call::DeadlineTimer&>(timer).call;
+        late.deadline_passed_.store(true, std::memory_order_relaxed);
+        late.hand_over();  // the turn gives up the timer's reference
+    });
+}
+
+}  // namespace sluice::grpc
