@@ -120,12 +120,12 @@ void Applier::Impl::move_lease(std::string_view key, LeaseId from, LeaseId to) {
     if (from != 0) {
         encode_lease_prefix(from, prefix);
         scratch.assign(prefix, sizeof prefix).append(key);
-        batch.Delete(core.leases, scratch);
+        batch.Delete(core.meta, scratch);
     }
     if (to != 0) {
         encode_lease_prefix(to, prefix);
         scratch.assign(prefix, sizeof prefix).append(key);
-        batch.Put(core.leases, scratch, to_slice(kLeaseValue));
+        batch.Put(core.meta, scratch, to_slice(kLeaseValue));
     }
 }
 

@@ -113,7 +113,7 @@ StoreCore::~StoreCore() {
     // Flushes (if options say so) and waits: after it no listener runs that uses the handles.
     rocksdb::CancelAllBackgroundWork(db.get(), true);
     opened.store(false, std::memory_order_release);
-    for (auto* family : {meta, latest, log, leases}) db->DestroyColumnFamilyHandle(family);
+    for (auto* family : {meta, latest, log}) db->DestroyColumnFamilyHandle(family);
     db->Close();
     db.reset();
 }
@@ -124,6 +124,7 @@ rocksdb::DBOptions StoreCore::db_options() {
     db_options.create_missing_column_families = true;
     db_options.atomic_flush = true;
     db_options.max_open_files = -1;  // a bounded table cache answers memory-only Gets wrongly
+    db_options.max_file_opening_threads = 4;
     db_options.max_background_jobs = static_cast<int>(std::max(2u, options.background_threads + 1));
     db_options.allow_concurrent_memtable_write = false;  // one writer
     db_options.enable_write_thread_adaptive_yield = false;
@@ -186,7 +187,6 @@ Status StoreCore::open() {
         {rocksdb::kDefaultColumnFamilyName, family_options(true)},
         {"latest", latest_options},
         {"log", log_options},
-        {"leases", family_options(false)},
     };
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* raw = nullptr;
@@ -202,7 +202,6 @@ Status StoreCore::open() {
     meta = handles[0];
     latest = handles[1];
     log = handles[2];
-    leases = handles[3];
     SLUICE_TRY_ASSIGN(const StoreState state, durable_state());
     visible.store(state.revision);
     compacted.store(state.compacted);

@@ -88,7 +88,6 @@ struct StoreCore {
     rocksdb::ColumnFamilyHandle* meta = nullptr;
     rocksdb::ColumnFamilyHandle* latest = nullptr;
     rocksdb::ColumnFamilyHandle* log = nullptr;
-    rocksdb::ColumnFamilyHandle* leases = nullptr;
 
     std::atomic<Revision> visible{1};
     std::atomic<Revision> compacted{-1};      // readers below are refused

@@ -16,7 +16,7 @@ constexpr std::int64_t kTombstonesRewrite = 10'000;
 constexpr std::int64_t kTombstonesShare = 4;
 
 std::vector<rocksdb::ColumnFamilyHandle*> families(const StoreCore& core) {
-    return {core.meta, core.latest, core.log, core.leases};
+    return {core.meta, core.latest, core.log};
 }
 
 std::uint64_t sum_property(const StoreCore& core, const std::string& property) {

@@ -184,7 +184,8 @@ bool parse_log_entry(std::string_view bytes, LogEntryView& out) noexcept {
 }
 
 void encode_lease_prefix(LeaseId lease, char out[kLeaseKeyPrefixBytes]) noexcept {
-    store_be64(out, static_cast<std::uint64_t>(lease));
+    out[0] = kLeaseIndexPrefix;
+    store_be64(out + 1, static_cast<std::uint64_t>(lease));
 }
 
 void encode_state(const StoreState& state, char out[kStateBytes]) noexcept {

@@ -1,4 +1,4 @@
-// The bytes of the store: keys and values of its four column families (docs/formats/store.md).
+// The bytes of the store: keys and values of its three column families (docs/formats/store.md).
 //
 // A record is one version of one key: in `latest` the newest, in `log` the one that a change
 // replaced. Besides what etcd shows of a version it holds where it lies in the history of its key:
@@ -33,7 +33,7 @@ struct Position {
 inline constexpr unsigned kJumpLevels = 4;  // depths that are multiples of 8, 64, 512, 4096
 inline constexpr unsigned kJumpShift = 3;
 inline constexpr std::size_t kPositionKeyBytes = 12;
-inline constexpr std::size_t kLeaseKeyPrefixBytes = 8;
+inline constexpr std::size_t kLeaseKeyPrefixBytes = 9;
 // A record without its value: tag, flags, 4 varints of 10 bytes, 4 jumps of 15, lease.
 inline constexpr std::size_t kRecordHeadBytesMax =
     2 + 5 + 4 * 10 + kJumpLevels * 15 + 8;  // given: the format
@@ -84,8 +84,9 @@ std::size_t encode_log_head(bool is_delete, bool has_previous, std::size_t key_b
                             char out[12]) noexcept;
 bool parse_log_entry(std::string_view bytes, LogEntryView& out) noexcept;
 
-// ---- leases: lease id + key -> one tag byte
+// ---- lease index, in the meta family: 'l' + lease id + key -> one tag byte
 void encode_lease_prefix(LeaseId lease, char out[kLeaseKeyPrefixBytes]) noexcept;
+inline constexpr char kLeaseIndexPrefix = 'l';
 inline constexpr std::string_view kLeaseValue{"\xC5", 1};
 
 // ---- meta

@@ -103,7 +103,7 @@ Result<std::vector<std::string>> MvccStore::keys_of_lease(LeaseId lease) const {
     rocksdb::ReadOptions read = StoreCore::scan_options(ReadTier::kAny);
     const rocksdb::Slice upper(end, sizeof end);
     read.iterate_upper_bound = &upper;
-    const std::unique_ptr<rocksdb::Iterator> it(core_->db->NewIterator(read, core_->leases));
+    const std::unique_ptr<rocksdb::Iterator> it(core_->db->NewIterator(read, core_->meta));
     std::vector<std::string> keys;
     for (it->Seek({begin, sizeof begin}); it->Valid(); it->Next()) {
         keys.emplace_back(to_view(it->key()).substr(kLeaseKeyPrefixBytes));
