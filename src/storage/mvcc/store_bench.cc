@@ -64,10 +64,10 @@ class Bench {
         SLUICE_CHECK(opened.has_value());
         store = std::move(*opened);
         applier = std::make_unique<Applier>(*store);
-        std::mt19937_64 random(7);
+        std::mt19937_64 bytes(7);
         pool_.resize(1u << 20);
         for (std::size_t i = 0; i < pool_.size(); ++i) {
-            pool_[i] = (i / 16) % 2 == 0 ? static_cast<char>(random()) : 'x';
+            pool_[i] = (i / 16) % 2 == 0 ? static_cast<char>(bytes()) : 'x';
         }
     }
     ~Bench() {
