@@ -8,7 +8,6 @@
 
 #include <atomic>
 #include <random>
-#include <thread>
 
 #include "storage/mvcc/applier.h"
 #include "storage/mvcc/model_testing.h"
@@ -17,8 +16,6 @@
 
 namespace sluice::storage {
 namespace {
-
-const std::string kAll("\0", 1);
 
 // Log entry `index`, the same each time it is applied.
 void apply_entry(Applier& applier, std::uint64_t index) {
@@ -143,189 +140,6 @@ TEST(DurabilityKill, AKilledProcessLeavesAConsistentState) {
         apply_to(*fresh, store->applied_index());
         expect_equal(*store, *fresh);
     }
-}
-
-TEST(Tier, MemoryOnlyReadsSayWhenTheyNeedTheDiskAndAreNeverWrong) {
-    TemporaryDir dir;
-    constexpr int kKeys = 20'000;
-    const auto key = [](int i) { return "key" + std::to_string(100'000 + i); };
-    {
-        auto store = open_store(dir.path(), true);
-        Applier applier(*store);
-        std::uint64_t index = 0;
-        for (int round = 0; round < 2; ++round) {
-            for (int i = 0; i < kKeys; ++i) {
-                applier.begin_txn(false);
-                ASSERT_TRUE(applier.put(key(i), std::to_string(i) + std::string(300, 'v'), 0));
-                applier.end_txn(nullptr);
-                if (i % 50 == 0) ASSERT_TRUE(applier.commit(++index, 1));
-            }
-            ASSERT_TRUE(applier.commit(++index, 1));
-        }
-        ASSERT_TRUE(store->compact_range());
-    }
-    auto store = open_store(dir.path(), true);
-    std::mt19937_64 random(1);
-    int blocked = 0;
-    for (int n = 0; n < 3000; ++n) {
-        const int i = static_cast<int>(random() % (kKeys - 200));
-        // An old revision half of the time: then the log's blocks are needed too.
-        const Revision at = random() % 2 == 0 ? 0 : kKeys + 1;
-        const std::string begin = key(i);
-        const std::string end = random() % 2 == 0 ? "" : key(i + 100);
-        RangeResult got;
-        auto step =
-            store->range({.key = begin, .range_end = end, .revision = at}, ReadTier::kMemory, got);
-        ASSERT_TRUE(step) << step.error().message();
-        if (*step == ReadStep::kWouldBlock) {
-            ++blocked;
-            EXPECT_TRUE(got.kvs.empty());
-            if (random() % 4 == 0) {  // otherwise the block stays cold
-                step = store->range({.key = begin, .range_end = end, .revision = at},
-                                    ReadTier::kAny, got);
-            } else {
-                continue;
-            }
-        }
-        ASSERT_EQ(*step, ReadStep::kDone);
-        ASSERT_EQ(got.kvs.size(), end.empty() ? 1u : 100u);
-        for (std::size_t k = 0; k < got.kvs.size(); ++k) {
-            const int want = i + static_cast<int>(k);
-            ASSERT_EQ(got.kvs[k].key, key(want));
-            ASSERT_EQ(got.kvs[k].value, std::to_string(want) + std::string(300, 'v'));
-            ASSERT_EQ(got.kvs[k].mod_revision, want + 2 + (at == 0 ? kKeys : 0));
-        }
-    }
-    EXPECT_GT(blocked, 100);
-    EXPECT_LT(blocked, 3000);
-    int found = 0;
-    struct Count final : KvSink {
-        explicit Count(int& n) : count(n) {}
-        void on_kv(const KvView&) override { ++count; }
-        int& count;
-    } sink(found);
-    for (int i = 0; i < kKeys; i += 1000) {
-        auto step = store->get(key(i), 0, ReadTier::kMemory, sink);
-        ASSERT_TRUE(step);
-        if (*step == ReadStep::kWouldBlock) {
-            ASSERT_EQ(*store->get(key(i), 0, ReadTier::kAny, sink), ReadStep::kDone);
-        }
-    }
-    EXPECT_EQ(found, kKeys / 1000);
-}
-
-// The scan of a cold store by slices, resumed on the blocking tier whenever the disk is needed.
-TEST(Tier, ASlicedScanOfAColdStoreMissesNothing) {
-    TemporaryDir dir;
-    constexpr int kKeys = 30'000;
-    {
-        auto store = open_store(dir.path(), true);
-        Applier applier(*store);
-        for (int i = 0; i < kKeys; ++i) {
-            applier.begin_txn(false);
-            ASSERT_TRUE(applier.put("key" + std::to_string(100'000 + i), std::string(300, 'v'), 0));
-            applier.end_txn(nullptr);
-            if (i % 100 == 99) ASSERT_TRUE(applier.commit(static_cast<std::uint64_t>(i), 1));
-        }
-    }
-    auto store = open_store(dir.path(), true);
-    struct Check final : KvSink {
-        void on_kv(const KvView& kv) override {
-            EXPECT_EQ(kv.key, "key" + std::to_string(100'000 + next));
-            ++next;
-        }
-        int next = 0;
-    } sink;
-    RangeCursor cursor(*store, {.key = kAll, .range_end = kAll});
-    int blocked = 0;
-    for (;;) {
-        auto step = cursor.next(ReadTier::kMemory, {}, sink);
-        ASSERT_TRUE(step) << step.error().message();
-        if (*step == ReadStep::kWouldBlock) {
-            ++blocked;
-            step = cursor.next(ReadTier::kAny, {.keys_max = 100}, sink);
-            ASSERT_TRUE(step) << step.error().message();
-        }
-        if (*step == ReadStep::kDone) break;
-    }
-    EXPECT_EQ(sink.next, kKeys);
-    EXPECT_EQ(cursor.count(), kKeys);
-    EXPECT_GT(blocked, 10);
-}
-
-TEST(Concurrency, ReadersSeeWholeGroupsOfOneRevision) {
-    TemporaryDir dir;
-    auto store = open_store(dir.path(), true);
-    constexpr int kKeys = 20;
-    constexpr int kGroups = 3000;
-    std::atomic<bool> stop{false};
-    std::atomic<std::int64_t> reads{0};
-    // Every transaction writes the same number to all keys; a reader that sees two numbers at one
-    // revision has seen half of one.
-    const auto read = [&](unsigned seed) {
-        std::mt19937_64 random(seed);
-        Revision last = 0;
-        while (!stop) {
-            RangeResult got;
-            const Revision current = store->current_revision();
-            EXPECT_GE(current, last);
-            last = current;
-            const Revision floor = std::max<Revision>(store->compacted_revision(), 2);
-            const Revision at = random() % 2 == 0 || current <= floor + 20
-                                    ? 0
-                                    : current - static_cast<Revision>(random() % 20);
-            if (random() % 2 == 0) {
-                auto step = store->range({.key = "k", .range_end = "l", .revision = at},
-                                         ReadTier::kAny, got);
-                if (!step && at > 0) continue;  // compacted meanwhile
-                ASSERT_TRUE(step) << step.error().message();
-                if (got.revision == 1) continue;
-                ASSERT_EQ(got.kvs.size(), static_cast<std::size_t>(kKeys));
-                for (const KeyValue& kv : got.kvs) {
-                    ASSERT_EQ(kv.value, got.kvs[0].value);
-                    ASSERT_EQ(kv.mod_revision, at > 0 ? at : got.revision);
-                }
-            } else {
-                const std::string key = "k" + std::to_string(100 + random() % kKeys);
-                struct One final : KvSink {
-                    void on_kv(const KvView& kv) override { mod = kv.mod_revision; }
-                    Revision mod = 0;
-                } one;
-                Revision seen = 0;
-                auto step = store->get(key, at, ReadTier::kAny, one, nullptr, &seen);
-                if (!step && at > 0) continue;
-                ASSERT_TRUE(step) << step.error().message();
-                if (seen > 1) {
-                    ASSERT_EQ(one.mod, at > 0 ? at : seen);
-                }
-            }
-            ++reads;
-        }
-    };
-    std::thread readers[] = {std::thread(read, 1), std::thread(read, 2), std::thread(read, 3)};
-    std::thread collector([&] {
-        while (!stop) EXPECT_TRUE(store->collect_garbage());
-    });
-    {
-        Applier applier(*store);
-        for (int group = 1; group <= kGroups; ++group) {
-            for (int txn = 0; txn < 2; ++txn) {
-                applier.begin_txn(false);
-                const std::string value = std::to_string(applier.read_revision());
-                for (int k = 0; k < kKeys; ++k) {
-                    ASSERT_TRUE(applier.put("k" + std::to_string(100 + k), value, 0));
-                }
-                applier.end_txn(nullptr);
-            }
-            if (group % 200 == 0) ASSERT_TRUE(applier.compact(applier.read_revision() - 50));
-            ASSERT_TRUE(applier.commit(static_cast<std::uint64_t>(group), 1));
-        }
-        while (reads < 200 && !testing::Test::HasFailure()) std::this_thread::yield();
-    }
-    stop = true;
-    for (auto& reader : readers) reader.join();
-    collector.join();
-    EXPECT_GE(reads, 200);
 }
 
 TEST(Snapshot, AStreamRestoresTheWholeStore) {
