@@ -162,8 +162,8 @@ void EtcdServer::start_services() {
     add_cluster_service(services_, *parts_);
     add_health_service(services_, *parts_);
     add_http_endpoints(world_.http, *parts_);
-    protocols_ = std::make_unique<Protocols>(grpc_config(options_, world_, services_, stages_),
-                                             world_.http);
+    protocols_ =
+        std::make_unique<Protocols>(grpc_config(options_, world_, services_, stages_), world_.http);
 }
 
 void EtcdServer::stop(TimeNs deadline_ns) {

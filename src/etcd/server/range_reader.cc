@@ -27,7 +27,7 @@ class ResponseSink final : public storage::KvSink {
         out->set_create_revision(kv.create_revision);
         out->set_mod_revision(kv.mod_revision);
         out->set_version(kv.version);
-        out->set_lease(kv.lease);
+        if (!keys_only_) out->set_lease(kv.lease);
     }
 
   private:

@@ -138,7 +138,10 @@ RangeResult Model::range(const RangeQuery& query) const {
         out.more = true;
     }
     if (query.keys_only) {
-        for (auto& kv : out.kvs) kv.value.clear();
+        for (auto& kv : out.kvs) {
+            kv.value.clear();
+            kv.lease = 0;
+        }
     }
     return out;
 }

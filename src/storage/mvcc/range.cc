@@ -76,7 +76,10 @@ void finish_range(const RangeQuery& query, RangeResult& result) {
         result.more = true;
     }
     if (query.keys_only) {
-        for (KeyValue& kv : kvs) kv.value.clear();
+        for (KeyValue& kv : kvs) {
+            kv.value.clear();
+            kv.lease = 0;
+        }
     }
 }
 

@@ -81,7 +81,7 @@ struct RangeQuery {
     Revision revision = 0;   // 0: current
     SortOrder order = SortOrder::kNone;
     SortTarget target = SortTarget::kKey;
-    bool keys_only = false;
+    bool keys_only = false;  // as in etcd, without values and without leases
     bool count_only = false;
     Revision min_mod_revision = 0;  // 0: no filter, as for the three below
     Revision max_mod_revision = 0;

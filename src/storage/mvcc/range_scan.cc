@@ -22,6 +22,7 @@ class AcceptSink final : public KvSink {
         if (query_.keys_only && query_.target != SortTarget::kValue) {
             KvView bare = kv;
             bare.value = {};
+            bare.lease = 0;
             next_.on_kv(bare);
         } else {
             next_.on_kv(kv);

@@ -24,6 +24,7 @@ constexpr std::string_view kMagic = "SLUICEKV";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kHeadBytes = 16;     // magic, version, length of the table of contents
 constexpr std::size_t kTrailerBytes = 32;  // SHA-256
+constexpr std::size_t kBlockBytes = 512;   // see encode_head()
 
 struct FileEntry {
     std::string name;
@@ -57,15 +58,20 @@ class Sha256 {
     EVP_MD_CTX* context_;
 };
 
+// The head is padded so that the stream without its trailer is a multiple of kBlockBytes: etcdctl
+// takes the last 32 bytes of a snapshot for a checksum only then.
 std::string encode_head(const std::vector<FileEntry>& files) {
     std::string table;
+    std::uint64_t total = kHeadBytes;
     for (const FileEntry& file : files) {
         char number[8];
         store_le16(number, static_cast<std::uint16_t>(file.name.size()));
         table.append(number, 2).append(file.name);
         store_le64(number, file.bytes);
         table.append(number, 8);
+        total += file.bytes;
     }
+    table.append((kBlockBytes - (total + table.size()) % kBlockBytes) % kBlockBytes, '\0');
     std::string head(kMagic);
     char number[4];
     store_le32(number, kVersion);
@@ -84,7 +90,8 @@ bool plain_name(std::string_view name) {
 }
 
 bool parse_table(std::string_view table, std::vector<FileEntry>& files) {
-    while (!table.empty()) {
+    const auto padding = [&] { return table.find_first_not_of('\0') == table.npos; };
+    while (!padding()) {
         if (table.size() < 2) return false;
         const std::size_t name_bytes = load_le16(table.data());
         if (table.size() < 2 + name_bytes + 8) return false;
