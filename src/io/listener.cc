@@ -31,12 +31,11 @@ Status Listener::run(const sync::Context& context) {
     SLUICE_TRY(waiter.start());
     TimeNs pause_ns = limits::kAcceptPauseMinNs;
     while (!context.ended()) {
-        if (accept_waiting(context)) {
+        if (accept_waiting(context) || turn_away(context)) {
             pause_ns = limits::kAcceptPauseMinNs;
             (void)waiter.wait(kReadable, context);
             continue;
         }
-        turn_one_away();
         // Nothing sets this event: it is a sleep that the context can end.
         sync::Event never;
         sync::Context pause(&context, sync::deadline_after(pause_ns));
@@ -66,17 +65,22 @@ bool Listener::accept_waiting(const sync::Context& context) {
     return true;
 }
 
-// The spare descriptor makes room for exactly one accept, whose connection is closed at once.
-void Listener::turn_one_away() {
+// The spare descriptor makes room for one accept at a time, whose connection is closed at once.
+// True if nobody waits any more (the kernel says EMFILE also when nobody does).
+bool Listener::turn_away(const sync::Context& context) {
     if (!spare_.valid()) spare_.reset(open_spare());
-    if (!spare_.valid()) return;
+    if (!spare_.valid()) return false;
     spare_.reset();
-    const int fd = accept_tcp(socket_.get());
-    if (fd >= 0) {
+    int fd = 0;
+    while (fd >= 0 && !context.ended()) {
+        fd = accept_tcp(socket_.get());
+        if (fd < 0) break;
         sys::close(fd);
         turned_away_.fetch_add(1, std::memory_order_relaxed);
+        rt::checkpoint();
     }
     spare_.reset(open_spare());
+    return fd == -EAGAIN;
 }
 
 Result<Address> Listener::address() const {

@@ -3,12 +3,12 @@
 // run() is a loop for one fiber of a sync::Group; it returns when its context ends. The callback
 // runs on that fiber, one call at a time; it may suspend, which delays further accepts (so a
 // semaphore in it bounds the number of connections). When the process (or the system) is out of
-// descriptors, the loop closes the waiting connection by means of a spare descriptor kept for that,
-// so that the client is told, and pauses with a growing delay (limits::kAcceptPauseMinNs to Max).
-// It never gives up and never spins.
+// descriptors, the loop closes the waiting connections by means of a spare descriptor kept for
+// that, so that their clients are told; if even the spare is gone, it pauses with a growing delay
+// (limits::kAcceptPauseMinNs to Max). It never gives up and never spins.
 //
-//   io::Listener listener(std::move(socket), [&](Descriptor connection, const Address& peer)
-//   {...}); group.spawn([&] { return listener.run(group.context()); });
+//   io::Listener listener(std::move(socket), [&](Descriptor fd, const Address& peer) { ... });
+//   group.spawn([&] { return listener.run(group.context()); });
 #pragma once
 
 #include <atomic>
@@ -47,7 +47,7 @@ class Listener {
 
   private:
     bool accept_waiting(const sync::Context& context);
-    void turn_one_away();
+    bool turn_away(const sync::Context& context);
 
     const Descriptor socket_;
     const OnAccept on_accept_;

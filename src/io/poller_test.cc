@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/limits.h"
 #include "io/descriptor.h"
 #include "io/poller_factory.h"
 #include "io/readiness.h"
@@ -152,6 +153,18 @@ TEST_P(PollerTest, SaysNothingAfterRemove) {
     EXPECT_EQ(watch.calls, 0);
 }
 
+// The kernel must not hold on to a descriptor that has been given up.
+TEST_P(PollerTest, ClosingAfterRemoveReachesThePeer) {
+    Pair pair;
+    Recorder watch(pair.ours.get());
+    ASSERT_TRUE(poller_->add(watch, kReadable).has_value());
+    poll_out();
+    poller_->remove(watch);
+    pair.ours.reset();
+    char byte;
+    EXPECT_TRUE(poll_until([&] { return sys::recv(pair.peer.get(), &byte, 1, 0) == 0; }));
+}
+
 TEST_P(PollerTest, DropsStaleEventsOfTheSameTurn) {
     Pair first;
     Pair second;
@@ -275,22 +288,36 @@ TEST_P(PollerTest, StressOfRegistrations) {
     EXPECT_TRUE(poller_->idle());
 }
 
-TEST_P(PollerTest, ManyDescriptors) {
+// More events at once than a ring holds completions or a turn takes; twice, so that it also shows
+// that each registration has survived the first time.
+TEST_P(PollerTest, MoreEventsThanTheQueueHolds) {
     rlimit files{};
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
-    const std::size_t count = files.rlim_cur >= 4096 ? 1500 : 300;
-    std::vector<Pair> pairs(count);
+    files.rlim_cur = files.rlim_max;
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+    const std::size_t wanted = limits::kUringCompletions + 1000;
+    const std::size_t count = files.rlim_cur > wanted + 100 ? wanted : 500;
+    std::vector<Descriptor> events;
     std::vector<std::unique_ptr<Recorder>> watches;
-    for (auto& pair : pairs) {
-        watches.push_back(std::make_unique<Recorder>(pair.ours.get()));
+    for (std::size_t i = 0; i < count; ++i) {
+        events.emplace_back(sys::eventfd(0, 0));
+        ASSERT_TRUE(events.back().valid());
+        watches.push_back(std::make_unique<Recorder>(events.back().get()));
         ASSERT_TRUE(poller_->add(*watches.back(), kReadable).has_value());
     }
     poll_out();
-    for (auto& pair : pairs) pair.feed();
-    EXPECT_TRUE(poll_until([&] {
-        return std::all_of(watches.begin(), watches.end(),
-                           [](const auto& watch) { return watch->calls == 1; });
-    }));
+    for (int round = 1; round <= 2; ++round) {
+        const std::uint64_t one = 1;
+        for (auto& event : events) ASSERT_EQ(sys::write(event.get(), &one, sizeof one), 8);
+        // A registration that had to be renewed may report more than once.
+        EXPECT_TRUE(poll_until([&] {
+            return std::all_of(watches.begin(), watches.end(),
+                               [&](const auto& watch) { return watch->calls >= 1; });
+        })) << "round "
+            << round;
+        for (int i = 0; i < 100; ++i) poller_->poll(0);
+        for (auto& watch : watches) watch->calls = 0;
+    }
     for (auto& watch : watches) poller_->remove(*watch);
     poll_out();
 }
@@ -323,7 +350,8 @@ TEST(UringPoller, BatchesSystemCalls) {
     EXPECT_EQ(poller.system_calls(), before + 1);
     for (auto& watch : watches) poller.remove(*watch);
     poller.poll(0);
-    EXPECT_EQ(poller.system_calls(), before + 2);
+    // The kernel yields 20 completions a call: one for each poll removed, one for each removal.
+    EXPECT_LE(poller.system_calls(), before + 1 + 1 + 2 * 50 / 20);
 }
 
 }  // namespace

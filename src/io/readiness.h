@@ -1,7 +1,7 @@
 // Readiness of descriptors: who wants to know that a socket can be read or written registers a
 // Watch.
 //
-// A registration is data, not a fiber: an idle connection costs its Watch (40 bytes), 16 bytes in
+// A registration is data, not a fiber: an idle connection costs its Watch (32 bytes), 16 bytes in
 // the poller's table, and the kernel's part. When the descriptor becomes ready, the poller calls
 // the Watch's callback on the scheduler's stack of its worker. The callback must not suspend or
 // block; it starts or wakes a fiber (rt::ready, rt::spawn_on), or does a little work itself.
@@ -67,7 +67,7 @@ class Watch {
     std::uint32_t interest_ = 0;
 };
 
-static_assert(sizeof(Watch) <= 48);
+static_assert(sizeof(Watch) == 32);
 
 // A worker's poller that takes registrations. There is one for each worker; poll() belongs to it.
 class Poller : public rt::Poller {

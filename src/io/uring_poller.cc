@@ -178,16 +178,26 @@ void UringPoller::enter(unsigned wait_for, TimeNs timeout_ns) {
 unsigned UringPoller::poll(TimeNs timeout_ns) {
     if (!started_) start();
     prepare_commands();
-    constexpr unsigned kKernelHasWork = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
     const bool to_submit = ring_.sq.sqe_head != ring_.sq.sqe_tail;
-    if (io_uring_cq_ready(&ring_) > 0 || timeout_ns <= 0) {
-        const bool pending = (load_acquire(ring_.sq.kflags) & kKernelHasWork) != 0;
-        const bool flagged = (ring_.flags & IORING_SETUP_TASKRUN_FLAG) != 0;
-        if (to_submit || pending || !flagged) enter(0, 0);
-    } else {
+    if (io_uring_cq_ready(&ring_) == 0 && timeout_ns > 0) {
         enter(1, timeout_ns);
+    } else if (to_submit || kernel_has_work()) {
+        enter(0, 0);
+    }
+    // With DEFER_TASKRUN a call may yield no more than 20 completions; the flag says if there are
+    // more.
+    while ((ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0 && kernel_has_work() &&
+           io_uring_cq_ready(&ring_) < limits::kEventsPerPoll) {
+        enter(0, 0);
     }
     return reap();
+}
+
+// True if a call would bring completions: deferred ones, or those that found the ring full. Without
+// the flag only the call itself can tell.
+bool UringPoller::kernel_has_work() noexcept {
+    if ((ring_.flags & IORING_SETUP_TASKRUN_FLAG) == 0) return true;
+    return (load_acquire(ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
 // Copies a batch out of the ring first: callbacks may add and remove.

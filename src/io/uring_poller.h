@@ -62,6 +62,7 @@ class UringPoller final : public Poller {
     void prepare_poll(int fd, unsigned mask, std::uint64_t token);
     io_uring_sqe* next_sqe();
     unsigned publish_submissions() noexcept;
+    bool kernel_has_work() noexcept;
     void enter(unsigned wait_for, TimeNs timeout_ns);
     unsigned reap();
     bool complete(std::uint64_t token, int result, unsigned flags);
