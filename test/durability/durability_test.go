@@ -190,7 +190,7 @@ var faults = []struct{ name, value, wants string }{
 // and without an acknowledgement: what the kernel dropped cannot be known. After a restart without
 // the fault everything acknowledged is there.
 func TestFault(t *testing.T) {
-	if strings.HasPrefix(filepath.Base(harness.Subject().Path), "etcd") {
+	if harness.Subject().IsEtcd() {
 		t.Skip("the server under test is an etcd, which injects no faults")
 	}
 	for _, fault := range faults {

@@ -71,7 +71,8 @@ func absolute(path string) string {
 	return filepath.Join(Root(), path)
 }
 
-func (b Binary) isEtcd() bool { return strings.HasPrefix(filepath.Base(b.Path), "etcd") }
+// IsEtcd says whether it is an etcd, by its name.
+func (b Binary) IsEtcd() bool { return strings.HasPrefix(filepath.Base(b.Path), "etcd") }
 
 // Server is one running server process.
 type Server struct {
@@ -153,7 +154,7 @@ func (s *Server) arguments(o Options) []string {
 		"--name", "default", "--data-dir", s.DataDir,
 		"--listen-client-urls", url, "--advertise-client-urls", url,
 	}
-	if s.Binary.isEtcd() {
+	if s.Binary.IsEtcd() {
 		peer := "http://" + FreeAddress()
 		args = append(args, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
 			"--initial-cluster", "default="+peer)
