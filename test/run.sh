@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test/run.sh [SUITE...]: what proves the server through clients that we did not write. Builds the
-# reference etcd, runs every suite at test length against $SLUICE_BIN (build/release/sluice) and ends
-# with "N passed, N failed". The logs stay in build/test/logs. Suites:
+# reference etcd, runs every suite at test length against $SLUICE_BIN (build/release/sluice) and
+# ends with "N passed, N failed". The logs stay in build/test/logs. Suites:
 #   style conformance model durability bad_input etcdctl python npm
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -36,11 +36,14 @@ suite() {
     f=$((f + $(sum '([0-9]+) (failed|failing)' "$log")))
     [ "$status" -eq 0 ] || [ "$f" -gt 0 ] || f=1
     [ "$status" -ne 0 ] || [ $((p + f)) -gt 0 ] || f=1 # a suite that tests nothing has failed
-    printf '%-12s %4d passed, %d failed, %d skipped  (%d s)\n' "$name" "$p" "$f" "$s" $((SECONDS - began)) |
-        sed 's/, 0 skipped//'
+    printf '%-12s %4d passed, %d failed, %d skipped  (%d s)\n' \
+        "$name" "$p" "$f" "$s" $((SECONDS - began)) | sed 's/, 0 skipped//'
     grep -E '^(model|durability|disk full|bad input|npm etcd3): ' "$log" | sed 's/^/    /'
     grep -E -A1 '^ *--- SKIP' "$log" | grep -v '^--' | sed 's/^/    /'
-    [ "$f" -eq 0 ] || { echo "    ---- the end of $log:"; tail -${TEST_LOG_LINES:-60} "$log" | cut -c1-600 | sed 's/^/    /'; }
+    if [ "$f" -gt 0 ]; then
+        echo "    ---- the end of $log:"
+        tail -n "${TEST_LOG_LINES:-60}" "$log" | cut -c1-600 | sed 's/^/    /'
+    fi
     passed=$((passed + p)) failed=$((failed + f))
 }
 
@@ -56,7 +59,9 @@ go_style() {
     local bad
     bad=$(gofmt -l test)
     [ -z "$bad" ] || { echo "gofmt: $bad"; echo "1 failed"; return 1; }
-    (cd test && go vet ./...) && (cd test/etcd && go vet ./...) && go_test harness && echo "2 passed"
+    (cd test && go vet ./...) && (cd test/etcd && go vet ./...) || return 1
+    echo "2 passed"
+    go_test harness
 }
 
 wanted() { [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $1 "* ]]; }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# test/clients/check_perf.sh [sluice|etcd] [LOAD]: `etcdctl check perf --load LOAD` (s by default) on a
-# server that we start. It takes a minute and judges by the clock, so it is no part of the tests.
-# PASS means 90% of 150/1000/8000/15000 puts/s (s/m/l/xl), none slower than 0.5 s, deviation < 0.1 s.
+# test/clients/check_perf.sh [sluice|etcd] [LOAD]: `etcdctl check perf --load LOAD` (s by default)
+# on a server that we start. It takes a minute and judges by the clock, so it is no test.
+# PASS means 90% of 150/1000/8000/15000 puts/s (s/m/l/xl), none slower than 0.5 s, deviation below
+# 0.1 s.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 which=${1:-sluice}

@@ -9,15 +9,28 @@ export ETCDCTL_API=3
 
 # normal ADDRESS: takes out of a text what is each server's own.
 normal() {
-    sed -E -e "s/$1/ADDRESS/g" -e 's#http://(127.0.0.1|localhost):[0-9]+#PEER#g' \
-        -e 's/\b[0-9]{17,20}\b/ID/g' -e 's/\b[0-9a-f]{13,16}\b/ID/g' -e 's/"RaftTerm" : [0-9]+/"RaftTerm" : N/' -e 's/[0-9]+(\.[0-9]+)?(µs|ms|s)\b/TIME/g' \
-        -e 's/"(cluster_id|member_id|ID|leader|hash|raftIndex|raftAppliedIndex|raft_term|raftTerm|memberID)": ?[0-9]+/"\1":N/g' \
-        -e 's/"(dbSize|dbSizeInUse|dbSizeQuota)": ?-?[0-9]+/"\1":N/g' -e 's/"(version|storageVersion)": ?"[^"]*"/"\1":V/g' \
-        -e 's/remaining\([0-9-]+s\)/remaining(N)/g' -e "s#$work#WORK#g" \
-        -e 's/\{"level":"(info|warn)".*//' -e 's/"ts":"[^"]*"//' | grep -v '^$' || true
+    sed -E -e "s#$1#ADDRESS#g" -e 's#http://(127.0.0.1|localhost):[0-9]+#PEER#g' \
+        -f "$work/normal.sed" |
+        grep -v '^$' || true
 }
 
+cat >"$work/normal.sed" <<'TEXT'
+s/\b[0-9]{17,20}\b/ID/g
+s/\b[0-9a-f]{13,16}\b/ID/g
+s/"RaftTerm" : [0-9]+/"RaftTerm" : N/
+s/[0-9]+(\.[0-9]+)?(µs|ms|s)\b/TIME/g
+s/"(cluster_id|member_id|memberID|ID|leader|hash|raft_term|raftTerm)": ?[0-9]+/"\1":N/g
+s/"(raftIndex|raftAppliedIndex|dbSize|dbSizeInUse|dbSizeQuota)": ?-?[0-9]+/"\1":N/g
+s/"(version|storageVersion)": ?"[^"]*"/"\1":V/g
+s/remaining\([0-9-]+s\)/remaining(N)/g
+s/\{"level":"(info|warn)".*//
+s/"ts":"[^"]*"//
+TEXT
+
 passed=0 failed=0
+# differ WHAT: shows both outputs, $got and $want.
+differ() { printf 'FAIL %s\n--- sluice\n%s\n--- etcd\n%s\n' "$1" "$got" "$want"; }
+
 # same NAME ARGUMENTS...: one etcdctl command on both servers; standard input is given to both.
 same() {
     local name=$1 input got want
@@ -28,7 +41,7 @@ same() {
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
-        printf 'FAIL %s (%s %s)\n--- sluice\n%s\n--- etcd\n%s\n' "$name" "$ctl" "$*" "$got" "$want"
+        differ "$name ($ctl $*)"
     fi
 }
 
@@ -96,10 +109,11 @@ commands() {
     same "unknown command" frobnicate
 }
 
-# Commands that make ids or run on: a function that plays them on one server and prints what is left.
+# Commands that make ids or run on: each a function that plays on one server and prints the rest.
 flows() {
     local flow
-    for flow in lease_flow lock_flow elect_flow watch_flow watch_exec_flow snapshot_flow status_flow txn_interactive_flow; do
+    for flow in lease_flow lock_flow elect_flow watch_flow watch_exec_flow snapshot_flow \
+        status_flow txn_interactive_flow; do
         local got want
         got=$($flow "$sluice" 2>&1 | normal "$sluice") || true
         want=$($flow "$etcd" 2>&1 | normal "$etcd") || true
@@ -107,7 +121,7 @@ flows() {
             passed=$((passed + 1))
         else
             failed=$((failed + 1))
-            printf 'FAIL %s (%s)\n--- sluice\n%s\n--- etcd\n%s\n' "$flow" "$ctl" "$got" "$want"
+            differ "$flow ($ctl)"
         fi
     done
 }
@@ -147,7 +161,10 @@ watch_flow() {
     timeout 20 "$ctl" --endpoints "$1" watch w --prefix --prev-kv >"$out" 2>&1 &
     local pid=$! waited=0
     # The watcher says nothing when it stands: write marks until one is seen.
-    until [ -s "$out" ] || [ $((waited += 1)) -gt 100 ]; do at "$1" put w-mark x >/dev/null; sleep 0.05; done
+    until [ -s "$out" ] || [ $((waited += 1)) -gt 100 ]; do
+        at "$1" put w-mark x >/dev/null
+        sleep 0.05
+    done
     at "$1" put w1 1
     at "$1" put w1 2
     at "$1" del w1
@@ -164,8 +181,8 @@ watch_exec_flow() {
     now=$(at "$1" put x 0 -w json | sed -E 's/.*"revision":([0-9]+).*/\1/')
     at "$1" put x 1 >/dev/null
     at "$1" del x >/dev/null
-    timeout 3 "$ctl" --endpoints "$1" watch x --rev "$((now + 1))" -- sh -c 'echo $ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY' |
-        head -8 || true
+    timeout 3 "$ctl" --endpoints "$1" watch x --rev "$((now + 1))" -- \
+        sh -c 'echo $ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY' | head -8 || true
 }
 
 snapshot_flow() {

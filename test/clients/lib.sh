@@ -15,7 +15,10 @@ cleanup() {
 trap cleanup EXIT
 
 free_port() {
-    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 -c 'import socket
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    print(probe.getsockname()[1])'
 }
 
 # start_server NAME BINARY: starts it on a free port; the address is then in $address.

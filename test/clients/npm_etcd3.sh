@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test/clients/npm_etcd3.sh [sluice|etcd]: the npm client etcd3 against a server that we start.
-# First our own short script with the released package; then the client's own suite, which is not in
-# the package: it is taken from NPM_ETCD3_SRC (a checkout) or cloned from GitHub at the release's tag.
+# First our own short script with the released package; then the client's own suite, which is not
+# in the package: from NPM_ETCD3_SRC (a checkout) or cloned from GitHub at the release's tag.
 # Without either only the short script runs, and says so. Exits non-zero on any failure.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
@@ -20,9 +20,11 @@ NODE_PATH=$home/client/node_modules ETCD_ADDR=$address timeout 60 node "$here/np
 
 source=${NPM_ETCD3_SRC:-$home/source}
 if [ ! -d "$source" ]; then
-    timeout 60 git clone -q --depth 1 -b "v$version" https://github.com/microsoft/etcd3.git "$source" \
-        2>/dev/null || { echo "npm etcd3: no NPM_ETCD3_SRC and no GitHub, its own suite was NOT run"
-                         exit 0; }
+    timeout 60 git clone -q --depth 1 -b "v$version" \
+        https://github.com/microsoft/etcd3.git "$source" 2>/dev/null || {
+        echo "npm etcd3: no NPM_ETCD3_SRC and no GitHub, its own suite was NOT run"
+        exit 0
+    }
 fi
 cd "$source"
 [ -d node_modules ] || npm ci --silent --ignore-scripts --no-audit --no-fund
@@ -34,7 +36,7 @@ node "$here/tls_proxy.js" $certs/certs/etcd0.localhost.crt $certs/private/etcd0.
     "$address" >"$work/proxy" &
 pids+=($!)
 until [ -s "$work/proxy" ]; do sleep 0.05; done
-# NPM_ETCD3_INVERT: a pattern of tests to leave out, for services that the server does not carry yet.
+# NPM_ETCD3_INVERT: a pattern of tests to leave out, for services that the server does not carry.
 invert=()
 [ "$which" = etcd ] || invert=(--grep "${NPM_ETCD3_INVERT:-roles|users|auth|password}" --invert)
 ETCD_ADDR=$(cat "$work/proxy") timeout 280 npx --no-install mocha --reporter dot "${invert[@]}"

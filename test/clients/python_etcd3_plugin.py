@@ -1,4 +1,4 @@
-"""pytest plugin for python-etcd3's suite: what it needs to run against a server that is not its own.
+"""pytest plugin for python-etcd3's suite: what it needs to run against a server of ours.
 
 - Some of its tests say etcd3.client() and mean 127.0.0.1:2379; here that is PYTHON_ETCD_HTTP_URL.
 - It was written for an older hypothesis: its tests share one fixture between examples, which

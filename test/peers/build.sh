@@ -28,5 +28,5 @@ protoc -I "$root" --cpp_out="$generated" --grpc_out="$generated" \
     --plugin=protoc-gen-grpc="$(command -v grpc_cpp_plugin)" "${sources[@]}"
 mapfile -t code < <(find "$generated" -name '*.cc')
 # shellcheck disable=SC2046
-"${CXX:-clang++-19}" -std=c++20 -O2 -DNDEBUG -I "$generated" "$main" "${code[@]}" -o "$out/grpc-cpp" \
-    $(pkg-config --cflags --libs grpc++ protobuf)
+"${CXX:-clang++-19}" -std=c++20 -O2 -DNDEBUG -I "$generated" "$main" "${code[@]}" \
+    -o "$out/grpc-cpp" $(pkg-config --cflags --libs grpc++ protobuf)
