@@ -7,60 +7,14 @@ namespace sluice::etcd {
 namespace {
 
 using storage::Event;
-using storage::KeyValue;
 
-// Field numbers of proto/mvccpb/kv.proto and proto/etcdserverpb/{header,watch}.proto.
-constexpr std::uint32_t kKvKey = 1;
-constexpr std::uint32_t kKvCreateRevision = 2;
-constexpr std::uint32_t kKvModRevision = 3;
-constexpr std::uint32_t kKvVersion = 4;
-constexpr std::uint32_t kKvValue = 5;
-constexpr std::uint32_t kKvLease = 6;
+// Field numbers of proto/mvccpb/kv.proto and proto/etcdserverpb/watch.proto.
 constexpr std::uint32_t kEventType = 1;
 constexpr std::uint32_t kEventKv = 2;
 constexpr std::uint32_t kEventPrevKv = 3;
-constexpr std::uint32_t kHeaderClusterId = 1;
-constexpr std::uint32_t kHeaderMemberId = 2;
-constexpr std::uint32_t kHeaderRevision = 3;
-constexpr std::uint32_t kHeaderRaftTerm = 4;
 constexpr std::uint32_t kResponseHeader = 1;
 constexpr std::uint32_t kResponseFragment = 7;
 constexpr std::uint32_t kResponseEvents = 11;
-
-std::uint64_t bits(std::int64_t value) {
-    return static_cast<std::uint64_t>(value);
-}
-
-std::size_t kv_size(const KeyValue& kv) {
-    return wire::bytes_size(kKvKey, kv.key) +
-           wire::int_size(kKvCreateRevision, bits(kv.create_revision)) +
-           wire::int_size(kKvModRevision, bits(kv.mod_revision)) +
-           wire::int_size(kKvVersion, bits(kv.version)) + wire::bytes_size(kKvValue, kv.value) +
-           wire::int_size(kKvLease, bits(kv.lease));
-}
-
-char* write_kv(char* out, const KeyValue& kv) {
-    out = wire::write_bytes(out, kKvKey, kv.key);
-    out = wire::write_int(out, kKvCreateRevision, bits(kv.create_revision));
-    out = wire::write_int(out, kKvModRevision, bits(kv.mod_revision));
-    out = wire::write_int(out, kKvVersion, bits(kv.version));
-    out = wire::write_bytes(out, kKvValue, kv.value);
-    return wire::write_int(out, kKvLease, bits(kv.lease));
-}
-
-std::size_t head_size(const ResponseHead& head) {
-    return wire::int_size(kHeaderClusterId, head.cluster_id) +
-           wire::int_size(kHeaderMemberId, head.member_id) +
-           wire::int_size(kHeaderRevision, bits(head.revision)) +
-           wire::int_size(kHeaderRaftTerm, head.raft_term);
-}
-
-char* write_head(char* out, const ResponseHead& head) {
-    out = wire::write_int(out, kHeaderClusterId, head.cluster_id);
-    out = wire::write_int(out, kHeaderMemberId, head.member_id);
-    out = wire::write_int(out, kHeaderRevision, bits(head.revision));
-    return wire::write_int(out, kHeaderRaftTerm, head.raft_term);
-}
 
 bool has_previous(const Event& event) {
     const bool created =
@@ -79,8 +33,10 @@ std::string_view previous_of(const EventRef& ref, const ResponseOptions& options
 EncodedBatch::EncodedBatch(const storage::EventBatch& batch) : revision_(batch.revision) {
     std::size_t size = 0;
     for (const Event& event : batch.events) {
-        size += wire::int_size(kEventType, 1) + wire::nested_size(kEventKv, kv_size(event.kv));
-        if (has_previous(event)) size += wire::nested_size(kEventPrevKv, kv_size(event.prev));
+        size += wire::int_size(kEventType, 1) +
+                wire::nested_size(kEventKv, wire::key_value_size(event.kv));
+        if (has_previous(event))
+            size += wire::nested_size(kEventPrevKv, wire::key_value_size(event.prev));
     }
     SLUICE_CHECK(size <= UINT32_MAX);
     bytes_.reserve(size);
@@ -92,11 +48,11 @@ EncodedBatch::EncodedBatch(const storage::EventBatch& batch) : revision_(batch.r
 void EncodedBatch::append(const Event& event) {
     SLUICE_ASSERT(event.kv.mod_revision == revision_);
     const auto type = static_cast<std::uint64_t>(event.type);
-    const std::size_t kv = kv_size(event.kv);
+    const std::size_t kv = wire::key_value_size(event.kv);
     const std::size_t head =
         wire::int_size(kEventType, type) + wire::nested_size(kEventKv, kv) - kv;
     const bool with_previous = has_previous(event);
-    const std::size_t prev = with_previous ? kv_size(event.prev) : 0;
+    const std::size_t prev = with_previous ? wire::key_value_size(event.prev) : 0;
 
     Place place;
     place.begin = static_cast<std::uint32_t>(bytes_.size());
@@ -104,7 +60,8 @@ void EncodedBatch::append(const Event& event) {
     place.previous_size =
         with_previous ? static_cast<std::uint32_t>(wire::nested_size(kEventPrevKv, prev)) : 0;
     // The key is the first field of kv.
-    const std::size_t key_head = wire::bytes_size(kKvKey, event.kv.key) - event.kv.key.size();
+    const std::size_t key_head =
+        wire::bytes_size(wire::kKeyValueKey, event.kv.key) - event.kv.key.size();
     place.key_begin = static_cast<std::uint32_t>(place.begin + head + key_head);
     place.key_size = static_cast<std::uint32_t>(event.kv.key.size());
     place.is_delete = event.type == Event::Type::kDelete;
@@ -113,10 +70,10 @@ void EncodedBatch::append(const Event& event) {
     char* out = bytes_.data() + place.begin;
     out = wire::write_int(out, kEventType, type);
     out = wire::write_nested_head(out, kEventKv, kv);
-    out = write_kv(out, event.kv);
+    out = wire::write_key_value(out, event.kv);
     if (with_previous) {
         out = wire::write_nested_head(out, kEventPrevKv, prev);
-        out = write_kv(out, event.prev);
+        out = wire::write_key_value(out, event.prev);
     }
     SLUICE_ASSERT(out == bytes_.data() + bytes_.size());
     events_.push_back(place);
@@ -128,7 +85,7 @@ std::size_t event_field_size(const EventRef& ref, const ResponseOptions& options
 }
 
 std::size_t response_base_size(const ResponseHead& head, const ResponseOptions& options) {
-    return wire::nested_size(kResponseHeader, head_size(head)) +
+    return wire::nested_size(kResponseHeader, wire::head_size(head)) +
            wire::int_size(kResponseFragment, options.more_follows);
 }
 
@@ -137,8 +94,8 @@ SharedBytes encode_response(const ResponseHead& head, std::span<const EventRef> 
     std::size_t size = response_base_size(head, options);
     for (const EventRef& ref : events) size += event_field_size(ref, options);
     return SharedBytes::make(size, [&](char* begin) {
-        char* out = wire::write_nested_head(begin, kResponseHeader, head_size(head));
-        out = write_head(out, head);
+        char* out = wire::write_nested_head(begin, kResponseHeader, wire::head_size(head));
+        out = wire::write_head(out, head);
         out = wire::write_int(out, kResponseFragment, options.more_follows);
         for (const EventRef& ref : events) {
             const std::string_view change = ref.batch->change(ref.event);

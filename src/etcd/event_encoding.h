@@ -20,17 +20,10 @@
 #include <vector>
 
 #include "base/shared_bytes.h"
+#include "etcd/key_value_wire.h"
 #include "storage/mvcc/types.h"
 
 namespace sluice::etcd {
-
-// etcdserverpb.ResponseHeader.
-struct ResponseHead {
-    std::uint64_t cluster_id = 0;
-    std::uint64_t member_id = 0;
-    storage::Revision revision = 0;
-    std::uint64_t raft_term = 0;
-};
 
 class EncodedBatch {
   public:
