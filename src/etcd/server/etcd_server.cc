@@ -129,7 +129,7 @@ Status EtcdServer::start_node() {
     watch.seed = identity_.member_id;
     hub_ = std::make_unique<WatchHub>(watch, world_.clock, *history_, *background_);
     state_machine_ = std::make_unique<StateMachine>(StateMachine::Parts{
-        *store_, *lessor_, alarms_, *hub_, identity_, world_.log,
+        *store_, *lessor_, alarms_, *hub_, identity_, world_.log, world_.ticks,
         [this] { background_->garbage_made(); }, [this] { background_->leases_changed(); }});
 
     consensus::NodeOptions node;

@@ -13,25 +13,26 @@ class CallProposal final : public PendingRequest {
     CallProposal(EntryKind kind, grpc::CallRef call, std::string body)
         : PendingRequest(kind, std::move(body)), call_(std::move(call)) {}
 
-    void complete(grpc::Message response) override {
-        charge();
+    void complete(grpc::Message response, Ticks applied_at) override {
+        charge(applied_at);
         call_->finish(std::move(response));
         delete this;
     }
-    void fail(const Error& error) override {
-        charge();
+    void fail(const Error& error, Ticks applied_at) override {
+        charge(applied_at);
         call_->finish(error);
         delete this;
     }
 
   private:
     // An entry that was dropped before a stage has no stamp for it.
-    void charge() {
+    void charge(Ticks applied_at) {
         TimeAccount& account = call_->account;
         const Stamps& at = stamps();
         if (at.write_started != 0) account.charge(Stage::kLogQueue, at.write_started);
         if (at.written != 0) account.charge(Stage::kLogWrite, at.written);
         if (at.synced != 0) account.charge(Stage::kFsync, at.synced);
+        if (applied_at != 0) account.charge(Stage::kApply, applied_at);
     }
 
     grpc::CallRef call_;
@@ -42,10 +43,10 @@ class FiberProposal final : public PendingRequest {
   public:
     using PendingRequest::PendingRequest;
 
-    void complete(grpc::Message response) override {
+    void complete(grpc::Message response, Ticks) override {
         settle(std::string(response.body().substr(grpc::kMessagePrefixBytes)));
     }
-    void fail(const Error& error) override { settle(sluice::fail(error)); }
+    void fail(const Error& error, Ticks) override { settle(sluice::fail(error)); }
 
     Result<std::string> wait() {
         rt::park(rt::WaitReason::kProposal, [this](rt::Fiber* fiber) {
@@ -96,7 +97,7 @@ PendingRequest::PendingRequest(EntryKind kind, std::string request)
 }
 
 void PendingRequest::on_dropped(const Error& why) {
-    fail(refusal(why));
+    fail(refusal(why), 0);
 }
 
 Status Proposer::propose(PendingRequest& request) {
@@ -111,7 +112,7 @@ Status Proposer::propose(PendingRequest& request) {
 void Proposer::submit(EntryKind kind, grpc::CallRef call, std::string body) {
     auto* request = new CallProposal(kind, std::move(call), std::move(body));
     const Status proposed = propose(*request);
-    if (!proposed) request->fail(proposed.error());
+    if (!proposed) request->fail(proposed.error(), 0);
 }
 
 Result<std::string> Proposer::run(EntryKind kind, std::string body) {

@@ -21,9 +21,10 @@ class PendingRequest : public consensus::Proposal {
   public:
     EntryKind kind() const noexcept { return kind_; }
 
-    // Exactly one of the two is called; the object is gone afterwards.
-    virtual void complete(grpc::Message response) = 0;
-    virtual void fail(const Error& error) = 0;
+    // Exactly one of the two is called; the object is gone afterwards. applied_at: when the group
+    // that the entry was in had become visible; 0 if it was not applied.
+    virtual void complete(grpc::Message response, Ticks applied_at) = 0;
+    virtual void fail(const Error& error, Ticks applied_at) = 0;
 
     void on_dropped(const Error& why) final;
 

@@ -59,11 +59,13 @@ void StateMachine::publish() {
 }
 
 void StateMachine::reply() {
+    if (answers_.empty()) return;
+    const Ticks applied_at = parts_.ticks.now();
     for (Answer& answer : answers_) {
         if (answer.response) {
-            answer.request->complete(std::move(*answer.response));
+            answer.request->complete(std::move(*answer.response), applied_at);
         } else {
-            answer.request->fail(answer.response.error());
+            answer.request->fail(answer.response.error(), applied_at);
         }
     }
     answers_.clear();
