@@ -3,17 +3,16 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/limits.h"
 
 namespace sluice::etcd {
 namespace {
 
-// Different bodies kept of one group; watchers of one group rarely differ in more.
-constexpr std::size_t kMadeMax = 64;
 // Events that a group's list keeps room for between deliveries.
 constexpr std::size_t kEventsKept = 64;
 constexpr std::size_t kDeliveriesKept = 256;
-// The most bytes that a watch id takes in front of a body.
-constexpr std::size_t kWatchIdBytesMax = 11;
+// What a watch id takes in front of a body at most.
+constexpr std::size_t kWatchIdBytesMax = 11;  // given: a tag and a 64-bit varint
 
 }  // namespace
 
@@ -65,7 +64,7 @@ const WatchBody& WatchBodies::body(const WatchGroup& group, storage::Revision fr
     for (const Made& known : made) {
         if (known.first == first && known.variant == variant) return known.body;
     }
-    if (made.size() == kMadeMax) made.pop_back();
+    if (made.size() == limits::kWatchBodiesMadeMax) made.pop_back();
     made.push_back({first, variant, make(events, first, variant)});
     return made.back().body;
 }

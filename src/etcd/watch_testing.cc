@@ -144,6 +144,30 @@ std::string text_of_events(const etcdserverpb::WatchResponse& response) {
     return text;
 }
 
+void expect_created(WatchClient& client, std::int64_t id, Revision revision) {
+    client.read_all();
+    const auto response = client.next();
+    EXPECT_TRUE(response.created());
+    EXPECT_FALSE(response.canceled());
+    EXPECT_EQ(response.watch_id(), id);
+    EXPECT_EQ(response.header().revision(), revision);
+    EXPECT_EQ(response.events_size(), 0);
+}
+
+void expect_refused(WatchClient& client, std::string_view reason) {
+    client.read_all();
+    const auto response = client.next();
+    EXPECT_TRUE(response.created());
+    EXPECT_TRUE(response.canceled());
+    EXPECT_EQ(response.watch_id(), -1);
+    EXPECT_EQ(response.cancel_reason(), reason);
+}
+
+std::string next_events(WatchClient& client) {
+    client.read_all();
+    return text_of_events(client.next());
+}
+
 bool in_range(const std::string& key, const std::string& begin, const std::string& end) {
     if (end.empty()) return key == begin;
     return key >= begin && (end == std::string(1, '\0') || key < end);

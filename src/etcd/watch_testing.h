@@ -100,6 +100,12 @@ class WatchClient final : public WatchSink {
 // "put a=1 @2 (was 0)" and "delete a @3", with commas between: what a response's events say.
 std::string text_of_events(const etcdserverpb::WatchResponse& response);
 
+// Read everything, then check the first response: it confirms a watcher, or refuses one.
+void expect_created(WatchClient& client, std::int64_t id, Revision revision);
+void expect_refused(WatchClient& client, std::string_view reason);
+// Reads everything and takes the first response's text_of_events().
+std::string next_events(WatchClient& client);
+
 // Whether a key lies in a range given as in RangeRequest.
 bool in_range(const std::string& key, const std::string& begin, const std::string& end);
 

@@ -47,7 +47,7 @@ def arguments():
 def reference_etcd(options):
     if options.etcd or options.server == "sluice":
         return options.etcd
-    out = os.path.join(measure.ROOT, "build/etcd")
+    out = os.path.join(measure.ROOT, "build/test/etcd")
     subprocess.run([os.path.join(measure.ROOT, "test/etcd/build.sh"), out], check=True)
     return os.path.join(out, "etcd")
 

@@ -42,6 +42,48 @@ class Interop : public testing::TestWithParam<unsigned> {
     std::mt19937 random_{GetParam()};
 };
 
+// Answers with the bytes that it got.
+class EchoServer {
+  public:
+    EchoServer(SessionBox& ours, SharedFieldId ok, SharedFieldId type)
+        : ours_(ours), ok_(ok), type_(type) {
+        ours.when_headers = [this](StreamId id, HeaderBlock&, bool end_stream) {
+            if (end_stream) answer(id);
+        };
+        ours.when_data = [this](StreamId id, std::string_view bytes, bool end_stream) {
+            open_[id].body += bytes;
+            if (end_stream) answer(id);
+        };
+    }
+
+  private:
+    struct Call {
+        std::string body;
+        bool answered = false;
+    };
+
+    void answer(StreamId id) {
+        Call& call = open_[id];
+        if (call.answered) return;
+        call.answered = true;
+        const HeaderField headers[] = {HeaderField::text(":status", "200"),
+                                       HeaderField::shared(type_)};
+        const HeaderField trailers[] = {HeaderField::shared(ok_)};
+        const SharedBytes body = SharedBytes::copy_of(call.body);
+        const std::size_t half = call.body.size() / 2;
+        const DataPiece pieces[] = {DataPiece::copy(std::string_view(call.body).substr(0, half)),
+                                    DataPiece::shared(body, body.view().substr(half))};
+        ours_.session.send_headers(id, headers, false);
+        ours_.session.send_data(id, pieces, false);
+        ours_.session.send_trailers(id, trailers);
+        ours_.session.release(id);
+    }
+
+    SessionBox& ours_;
+    const SharedFieldId ok_, type_;
+    std::map<StreamId, Call> open_;
+};
+
 TEST_P(Interop, NghttpClientWithOurServer) {
     SharedFields shared;
     const auto ok = shared.add("grpc-status", "0");
@@ -55,35 +97,7 @@ TEST_P(Interop, NghttpClientWithOurServer) {
     NghttpPeer theirs(false, static_cast<std::uint32_t>(1 + below(100'000)));
     ours.logs_data = false;
 
-    // The server answers with the bytes that it got; some calls it refuses half way.
-    struct Call {
-        std::string body;
-        bool answered = false;
-    };
-    std::map<StreamId, Call> open;
-    const auto answer = [&](StreamId id) {
-        Call& call = open[id];
-        if (call.answered) return;
-        call.answered = true;
-        const HeaderField headers[] = {HeaderField::text(":status", "200"),
-                                       HeaderField::shared(type)};
-        const HeaderField trailers[] = {HeaderField::shared(ok)};
-        const SharedBytes body = SharedBytes::copy_of(call.body);
-        const std::size_t half = call.body.size() / 2;
-        const DataPiece pieces[] = {DataPiece::copy(std::string_view(call.body).substr(0, half)),
-                                    DataPiece::shared(body, body.view().substr(half))};
-        ours.session.send_headers(id, headers, false);
-        ours.session.send_data(id, pieces, false);
-        ours.session.send_trailers(id, trailers);
-        ours.session.release(id);
-    };
-    ours.when_headers = [&](StreamId id, HeaderBlock&, bool end_stream) {
-        if (end_stream) answer(id);
-    };
-    ours.when_data = [&](StreamId id, std::string_view bytes, bool end_stream) {
-        open[id].body += bytes;
-        if (end_stream) answer(id);
-    };
+    EchoServer server(ours, ok, type);
     std::map<std::int32_t, std::string> sent;
     for (int round = 0; round < 40; ++round) {
         for (std::size_t i = below(8); i > 0; --i) {

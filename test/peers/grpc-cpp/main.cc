@@ -2,8 +2,9 @@
 // `./dev bench wire`. It answers grpc.health.v1.Health/Check, KV/Put and KV/Range with constants.
 //
 //   grpc-cpp 127.0.0.1:2379
-#include <cstdio>
 #include <grpcpp/grpcpp.h>
+
+#include <cstdio>
 
 #include "proto/etcdserverpb/kv.grpc.pb.h"
 #include "proto/grpc/health.grpc.pb.h"
