@@ -57,7 +57,7 @@ function(sluice_layer NAME)
     target_compile_options(${NAME}_test PRIVATE ${SLUICE_WARNINGS})
     target_link_libraries(${NAME}_test PRIVATE ${support} ${ARG_TEST_DEPS} GTest::gtest
                           GTest::gmock GTest::gtest_main)
-    gtest_discover_tests(${NAME}_test TEST_PREFIX ${NAME}. PROPERTIES TIMEOUT 300
+    gtest_discover_tests(${NAME}_test TEST_PREFIX ${NAME}. PROPERTIES TIMEOUT 300 ${SLUICE_TEST_ENVIRONMENT}
                          DISCOVERY_MODE PRE_TEST)
   endif()
   if(benches)
