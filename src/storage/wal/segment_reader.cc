@@ -20,7 +20,8 @@ Result<std::span<const std::byte>> SegmentReader::view(std::uint64_t offset, std
     const bool inside =
         offset >= window_offset_ && offset + bytes <= window_offset_ + window_bytes_;
     if (!inside) {
-        const std::size_t wanted = std::max(bytes, kWindowBytes);
+        const std::size_t wanted =
+            std::max(bytes, std::min<std::size_t>(kWindowBytes, segment_bytes_));
         if (window_.size() < wanted) window_.resize(wanted);
         window_bytes_ = 0;
         SLUICE_TRY_ASSIGN(window_bytes_, file_.pread(std::span(window_).first(wanted), offset));
