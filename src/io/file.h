@@ -37,6 +37,9 @@ namespace sluice::io {
 enum class OpenMode : std::uint8_t {
     kRead,       // an existing file, for reading
     kReadWrite,  // an existing file
+    // An existing file, past the page cache where the file system can do that: memory, offsets and
+    // sizes of reads and writes must be multiples of 4096.
+    kReadWriteDirect,
     kCreate,     // an existing file or a new, empty one
     kCreateNew,  // a new, empty file; kAlreadyExists if the name is taken
 };

@@ -152,6 +152,8 @@ int open_flags(OpenMode mode) {
             return O_RDONLY;
         case OpenMode::kReadWrite:
             return O_RDWR;
+        case OpenMode::kReadWriteDirect:
+            return O_RDWR | O_DIRECT;
         case OpenMode::kCreate:
             return O_RDWR | O_CREAT;
         case OpenMode::kCreateNew:
@@ -164,7 +166,10 @@ int open_flags(OpenMode mode) {
 class PosixFileSystem final : public FileSystem {
   public:
     Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
-        const int fd = sys::open(path.c_str(), open_flags(mode), 0600);
+        int fd = sys::open(path.c_str(), open_flags(mode), 0600);
+        if (fd == -EINVAL && mode == OpenMode::kReadWriteDirect) {
+            fd = sys::open(path.c_str(), open_flags(OpenMode::kReadWrite), 0600);
+        }
         if (fd < 0) return failed(fd, "open", path);
         return std::make_unique<PosixFile>(fd, path);
     }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -50,6 +51,18 @@ TEST_F(PosixFileSystemTest, WritesAndReadsBack) {
     EXPECT_EQ(file->pread(big, 100).value(), 0u);
     ASSERT_TRUE(file->truncate(5).has_value());
     EXPECT_EQ(read_all(*file), "hello");
+}
+
+TEST_F(PosixFileSystemTest, DirectFilesTakeWholeBlocks) {
+    alignas(4096) std::array<std::byte, 8192> out{};
+    out[5000] = std::byte{7};
+    (void)fs_->open(path("a"), OpenMode::kCreateNew).value();
+    auto file = fs_->open(path("a"), OpenMode::kReadWriteDirect).value();
+    ASSERT_TRUE(file->pwrite(out, 4096).has_value());
+    ASSERT_TRUE(file->fdatasync().has_value());
+    alignas(4096) std::array<std::byte, 8192> in{};
+    EXPECT_EQ(file->pread(in, 4096).value(), in.size());
+    EXPECT_EQ(in[5000], std::byte{7});
 }
 
 TEST_F(PosixFileSystemTest, OpenModes) {

@@ -111,7 +111,7 @@ Result<SegmentPool::Segment> SegmentPool::take(const std::string& path, std::uin
         ++created_;
     }
     Segment segment{.file = nullptr, .bytes = source.bytes, .recycled = recycled};
-    SLUICE_TRY_ASSIGN(segment.file, fs_.open(source.path, io::OpenMode::kReadWrite));
+    SLUICE_TRY_ASSIGN(segment.file, fs_.open(source.path, io::OpenMode::kReadWriteDirect));
     header.segment_bytes = source.bytes;
     alignas(kBlockBytes) std::array<std::byte, kBlockBytes> block;
     encode_segment_header(header, block);

@@ -130,7 +130,7 @@ Status Wal::Impl::start_new() {
 }
 
 Status Wal::Impl::resume(std::uint64_t last_group) {
-    SLUICE_TRY_ASSIGN(active, fs.open(segments.back().path, io::OpenMode::kReadWrite));
+    SLUICE_TRY_ASSIGN(active, fs.open(segments.back().path, io::OpenMode::kReadWriteDirect));
     max_index = segments.back().max_index;
     segment_is_new = !segments.back().has_state;
     // A crash between the newest segment's rename and the directory's sync: the name is not
@@ -148,15 +148,16 @@ Status Wal::Impl::resume(std::uint64_t last_group) {
 // later recovery that this one was durable. Groups before the last one were followed by another,
 // so their fdatasync had succeeded.
 Status Wal::Impl::rewrite(std::uint64_t from, std::uint64_t to) {
+    SLUICE_TRY_ASSIGN(const auto file, fs.open(segments.back().path, io::OpenMode::kReadWrite));
     std::vector<std::byte> bytes(std::min<std::uint64_t>(to - from, limits::kWalGroupBytesMax));
     while (from < to) {
         const auto part = std::span(bytes).first(std::min<std::uint64_t>(bytes.size(), to - from));
-        SLUICE_TRY_ASSIGN(const std::size_t got, active->pread(part, from));
+        SLUICE_TRY_ASSIGN(const std::size_t got, file->pread(part, from));
         if (got != part.size()) return fail(Code::kDataLoss, "the log shrinks while it is read");
-        SLUICE_TRY(active->pwrite(part, from));
+        SLUICE_TRY(file->pwrite(part, from));
         from += got;
     }
-    return active->fdatasync();
+    return file->fdatasync();
 }
 
 // Seals the active segment, if there is one, and makes the next one ready.

@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "io/posix_file_system.h"
 #include "storage/wal/fault_file_testing.h"
 #include "storage/wal/format.h"
 #include "storage/wal/recovery.h"
@@ -319,6 +322,37 @@ TEST_F(WalTest, SparesArePreparedInTheBackground) {
     EXPECT_EQ(indexes().size(), 40u);
     const auto names = fs_.list("wal2");
     for (const std::string& name : *names) EXPECT_THAT(name, testing::Not(HasSubstr(".tmp")));
+}
+
+// The same on the machine's own file system, past the page cache where it lets us.
+TEST(WalOnDisk, EntriesComeBackAcrossSegmentsAndReopens) {
+    std::string dir = testing::TempDir() + "/wal_test.XXXXXX";
+    ASSERT_NE(mkdtemp(dir.data()), nullptr);
+    const auto fs = io::make_posix_file_system();
+    const std::string payload(10'000, 'x');
+    std::uint64_t last = 0;
+    for (int life = 0; life < 3; ++life) {
+        auto wal = Wal::open(
+            *fs, {.dir = dir + "/wal", .segment_bytes = 1 << 18, .first_segment_bytes = 1 << 16});
+        ASSERT_TRUE(wal.has_value()) << wal.error().message();
+        ASSERT_EQ((*wal)->last_index(), last);
+        for (int i = 0; i < 40; ++i) {
+            const LogEntry entry{.term = 1, .index = ++last, .body = payload};
+            ASSERT_TRUE((*wal)->write({.entries = {&entry, 1}}).has_value());
+            ASSERT_TRUE((*wal)->sync().has_value());
+        }
+        std::uint64_t seen = 0;
+        ASSERT_TRUE((*wal)
+                        ->replay(0, last,
+                                 [&](const LogEntry& entry) -> Status {
+                                     EXPECT_EQ(entry.index, ++seen);
+                                     EXPECT_EQ(entry.body, payload);
+                                     return {};
+                                 })
+                        .has_value());
+        EXPECT_EQ(seen, last);
+    }
+    std::filesystem::remove_all(dir);
 }
 
 }  // namespace
