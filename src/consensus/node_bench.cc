@@ -3,7 +3,9 @@
 // disk.
 //   cd /path/on/the/disk && build/release/src/consensus/consensus_bench
 // range(0) is the number of fibers that propose 256 bytes and wait, again and again. cpu_us: CPU
-// time of the whole process an entry; group: entries a group; p50_us, p99_us: of one round trip.
+// time of the whole process an entry; group: entries a group; p50_us, p99_us: of one round trip;
+// its parts, p50 each: to_log_us until the log writer begins with it, disk_us write and fdatasync,
+// to_apply_us from there to the state machine.
 #include <benchmark/benchmark.h>
 #include <stdlib.h>
 
@@ -34,8 +36,31 @@ class NullMachine final : public ListMachine {
     NullMachine() { keep = false; }
 };
 
-void run_proposers(Node& node, int fibers, int rounds, std::vector<HdrHistogram>& latencies,
-                   const Clock& clock) {
+struct Latencies {
+    HdrHistogram whole;
+    HdrHistogram to_log;
+    HdrHistogram disk;
+    HdrHistogram to_apply;
+
+    void record(const Proposal::Stamps& stamps, TimeNs took_ns, const TickClock& ticks) {
+        const auto ns = [&](Ticks from, Ticks to) {
+            return static_cast<std::uint64_t>(ticks.to_ns(to - from));
+        };
+        whole.record(static_cast<std::uint64_t>(took_ns));
+        to_log.record(ns(stamps.queued, stamps.write_started));
+        disk.record(ns(stamps.write_started, stamps.synced));
+        to_apply.record(ns(stamps.synced, stamps.apply_started));
+    }
+    void merge(const Latencies& other) {
+        whole.merge(other.whole);
+        to_log.merge(other.to_log);
+        disk.merge(other.disk);
+        to_apply.merge(other.to_apply);
+    }
+};
+
+void run_proposers(Node& node, int fibers, int rounds, std::vector<Latencies>& latencies,
+                   const Clock& clock, const TickClock& ticks) {
     const std::string payload(256, 'x');
     sync::Group group(nullptr);
     for (int f = 0; f < fibers; ++f) {
@@ -44,8 +69,8 @@ void run_proposers(Node& node, int fibers, int rounds, std::vector<HdrHistogram>
                 const TimeNs start = clock.now_ns();
                 Call call(payload);
                 if (!node.propose(&call) || !call.wait()) return;
-                latencies[static_cast<std::size_t>(f)].record(
-                    static_cast<std::uint64_t>(clock.now_ns() - start));
+                latencies[static_cast<std::size_t>(f)].record(call.stamps(), clock.now_ns() - start,
+                                                              ticks);
             }
         });
     }
@@ -72,22 +97,28 @@ void BM_ProposeToApplied(benchmark::State& state) {
                                    sm);
             if (!node) return state.SkipWithError(node.error().message().c_str());
             (void)(*node)->wait_ready(kNever);
-            std::vector<HdrHistogram> latencies(static_cast<std::size_t>(fibers));
+            std::vector<Latencies> latencies(static_cast<std::size_t>(fibers));
             const std::uint64_t groups = (*node)->counters().groups;
             const double cpu = process_cpu_us();
             const TimeNs start = clock.now_ns();
-            run_proposers(**node, fibers, rounds, latencies, clock);
+            run_proposers(**node, fibers, rounds, latencies, clock, ticks);
             const double seconds = static_cast<double>(clock.now_ns() - start) / 1e9;
             const double entries = static_cast<double>(fibers) * rounds;
             state.SetIterationTime(seconds);
-            HdrHistogram all;
-            for (const HdrHistogram& one : latencies) all.merge(one);
+            Latencies all;
+            for (const Latencies& one : latencies) all.merge(one);
             state.counters["cpu_us"] = (process_cpu_us() - cpu) / entries;
             state.counters["group"] =
                 entries / static_cast<double>((*node)->counters().groups - groups);
             state.counters["per_s"] = entries / seconds;
-            state.counters["p50_us"] = static_cast<double>(all.percentile(50)) / 1e3;
-            state.counters["p99_us"] = static_cast<double>(all.percentile(99)) / 1e3;
+            const auto us = [](const HdrHistogram& of, double rank) {
+                return static_cast<double>(of.percentile(rank)) / 1e3;
+            };
+            state.counters["p50_us"] = us(all.whole, 50);
+            state.counters["p99_us"] = us(all.whole, 99);
+            state.counters["to_log_us"] = us(all.to_log, 50);
+            state.counters["disk_us"] = us(all.disk, 50);
+            state.counters["to_apply_us"] = us(all.to_apply, 50);
             (*node)->stop();
         });
         for (const std::string& name : *fs->list(dir)) (void)fs->remove(dir + "/" + name);

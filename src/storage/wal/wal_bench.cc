@@ -126,6 +126,23 @@ void BM_AppendAndSync(benchmark::State& state) {
     state.counters["cpu_us"] = group.cpu_us();
     state.counters["floor_cpu_us"] = machine.cpu_us();
 }
+// A start on an empty directory: part of the server's cold start.
+void BM_OpenNew(benchmark::State& state) {
+    const auto fs = io::make_posix_file_system();
+    for (auto _ : state) {
+        state.PauseTiming();
+        {
+            const TemporaryDir dir(*fs);
+            state.ResumeTiming();
+            auto wal = Wal::open(*fs, {.dir = dir.path()});
+            if (!wal) state.SkipWithError(wal.error().message().c_str());
+            state.PauseTiming();
+        }
+        state.ResumeTiming();
+    }
+}
+BENCHMARK(BM_OpenNew)->UseRealTime()->Unit(benchmark::kMillisecond);
+
 BENCHMARK(BM_AppendAndSync)->Arg(1)->Arg(16)->Arg(256)->UseRealTime();
 
 }  // namespace
