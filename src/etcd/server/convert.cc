@@ -2,6 +2,15 @@
 
 namespace sluice::etcd {
 
+PutView to_view(const etcdserverpb::PutRequest& request) {
+    return {.key = request.key(),
+            .value = request.value(),
+            .lease = request.lease(),
+            .prev_kv = request.prev_kv(),
+            .ignore_value = request.ignore_value(),
+            .ignore_lease = request.ignore_lease()};
+}
+
 storage::RangeQuery to_query(const etcdserverpb::RangeRequest& request) {
     storage::RangeQuery query;
     query.key = request.key();

@@ -11,21 +11,9 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "etcd/wire_codec.h"
 
 namespace sluice::etcd {
-
-// Field numbers of the oneof in sluice.internal.Request.
-enum class EntryKind : std::uint8_t {
-    kPut = 3,
-    kDeleteRange = 4,
-    kTxn = 5,
-    kCompaction = 6,
-    kLeaseGrant = 7,
-    kLeaseRevoke = 8,
-    kLeaseExpire = 9,
-    kLeaseCheckpoint = 10,
-    kAlarm = 11,
-};
 
 // The bytes before a body of `size` bytes.
 class EntryHead {
@@ -38,13 +26,8 @@ class EntryHead {
     std::uint8_t size_ = 0;
 };
 
-struct EntryView {
-    EntryKind kind;
-    std::string_view body;
-};
-
-// Finds kind and body in a payload that lies in one piece. kDataLoss: it is not a Request, or one
-// of a newer version.
+// Finds kind and request in a payload that lies in one piece. kDataLoss: it is not a Request, or
+// one of a newer version.
 Result<EntryView> read_entry(std::string_view payload);
 
 }  // namespace sluice::etcd

@@ -1,6 +1,7 @@
 #include "etcd/server/entry_applier.h"
 
 #include "etcd/errors.h"
+#include "etcd/server/convert.h"
 #include "etcd/server/txn.h"
 #include "proto/etcdserverpb/maintenance.pb.h"
 #include "proto/sluice/internal.pb.h"
@@ -34,23 +35,23 @@ Result<grpc::Message> EntryApplier::apply(const EntryView& entry,
     events_ = &events;
     switch (entry.kind) {
         case EntryKind::kPut:
-            return put(entry.body);
+            return put(entry.request);
         case EntryKind::kDeleteRange:
-            return delete_range(entry.body);
+            return delete_range(entry.request);
         case EntryKind::kTxn:
-            return txn(entry.body);
+            return txn(entry.request);
         case EntryKind::kCompaction:
-            return compact(entry.body);
+            return compact(entry.request);
         case EntryKind::kLeaseGrant:
-            return lease_grant(entry.body);
+            return lease_grant(entry.request);
         case EntryKind::kLeaseRevoke:
-            return lease_revoke(entry.body);
+            return lease_revoke(entry.request);
         case EntryKind::kLeaseExpire:
-            return lease_expire(entry.body);
+            return lease_expire(entry.request);
         case EntryKind::kLeaseCheckpoint:
-            return lease_checkpoint(entry.body);
+            return lease_checkpoint(entry.request);
         case EntryKind::kAlarm:
-            return alarm(entry.body);
+            return alarm(entry.request);
     }
     return fail(Code::kDataLoss, "a log entry of an unknown kind");
 }
@@ -77,14 +78,23 @@ grpc::Message EntryApplier::answer(Response& response) const {
 }
 
 Result<grpc::Message> EntryApplier::put(std::string_view body) {
-    SLUICE_TRY(parse(body, put_request_));
-    if (alarms_.no_space()) return fail(errors::kNoSpace);
-    if (put_request_.lease() != 0 && !lessor_.exists(put_request_.lease())) {
-        return fail(errors::kLeaseNotFound);
+    PutView view;
+    if (!decode(body, view)) {
+        SLUICE_TRY(parse(body, put_request_));
+        view = to_view(put_request_);
     }
-    etcdserverpb::PutResponse response;
-    SLUICE_TRY(in_txn([&] { return run_put(batch_, put_request_, &response); }));
-    return answer(response);
+    if (alarms_.no_space()) return fail(errors::kNoSpace);
+    if (view.lease != 0 && !lessor_.exists(view.lease)) return fail(errors::kLeaseNotFound);
+    storage::KeyValue prev;
+    SLUICE_TRY(in_txn([&] { return run_put(batch_, view, &prev); }));
+    const KeyValueView shown(prev);
+    grpc::Message message;
+    append_put_response({.cluster_id = identity_.cluster_id,
+                         .member_id = identity_.member_id,
+                         .revision = batch_.read_revision(),
+                         .raft_term = identity_.raft_term.load(std::memory_order_relaxed)},
+                        prev.version != 0 ? &shown : nullptr, message.body());
+    return message;
 }
 
 Result<grpc::Message> EntryApplier::delete_range(std::string_view body) {

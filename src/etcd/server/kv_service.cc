@@ -3,6 +3,7 @@
 
 #include "etcd/checks.h"
 #include "etcd/errors.h"
+#include "etcd/server/convert.h"
 #include "etcd/server/quota.h"
 #include "etcd/server/range_reader.h"
 #include "etcd/server/services.h"
@@ -21,9 +22,13 @@ class KvService {
     }
 
     void put(grpc::CallRef call, std::string_view bytes) {
+        PutView view;
         etcdserverpb::PutRequest request;
-        if (!parse_request(call, bytes, request)) return;
-        Status checked = check_put(request);
+        if (!decode(bytes, view)) {
+            if (!parse_request(call, bytes, request)) return;
+            view = to_view(request);
+        }
+        Status checked = check(view);
         if (checked) checked = quota_.admit(bytes.size());
         submit(EntryKind::kPut, std::move(call), bytes, checked);
     }

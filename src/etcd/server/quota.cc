@@ -12,6 +12,7 @@ constexpr std::uint64_t kRequestsPerMeasure = 64;
 }  // namespace
 
 Status Quota::admit(std::size_t request_bytes) {
+    if (parts_.store.pressure() >= 1) return fail(errors::kRequestTooManyRequests);
     if (parts_.options.quota_bytes == 0) return {};
     if (asked_.fetch_add(1, std::memory_order_relaxed) % kRequestsPerMeasure == 0) {
         size_bytes_.store(parts_.store.size_bytes(), std::memory_order_relaxed);

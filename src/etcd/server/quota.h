@@ -1,4 +1,5 @@
-// --quota-backend-bytes: refuses what stores data once the store is larger, and raises NOSPACE.
+// Admission of what stores data: refused once the store is over --quota-backend-bytes, which also
+// raises NOSPACE, and while the store cannot keep up.
 //
 // As in etcd the check before the log is a courtesy of this member; what every member obeys is the
 // alarm, which goes through the log.
@@ -16,6 +17,8 @@ class Quota {
     explicit Quota(ServiceParts& parts) : parts_(parts) {}
 
     // kNoSpace if the store is over its quota; then the alarm is raised as well.
+    // kRequestTooManyRequests while flushes and compactions are so far behind that memory or disk
+    // would grow without bound.
     Status admit(std::size_t request_bytes);
 
   private:

@@ -29,7 +29,8 @@ void StateMachine::apply_one(const consensus::CommittedEntry& entry) {
     if (request == nullptr && entry.head.empty() && entry.body.empty()) return;  // a leader's first
     EntryView view{};
     if (request != nullptr) {
-        view = {request->kind(), entry.body};
+        view.kind = request->kind();
+        view.request = entry.body;
     } else {
         auto read = read_entry(entry.head.empty() ? entry.body : entry.head);
         if (!read) stop_process(read.error());

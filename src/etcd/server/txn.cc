@@ -206,22 +206,25 @@ Status run_read_only(TxnView& view, const TxnRequest& request, const TxnPath& pa
     return {};
 }
 
+Status run_put(storage::Applier& batch, const PutView& request, storage::KeyValue* prev) {
+    std::string_view value = request.value;
+    storage::LeaseId lease = request.lease;
+    storage::RangeResult before;
+    if (request.ignore_value || request.ignore_lease) {
+        SLUICE_TRY(batch.range({.key = request.key, .range_end = {}}, before));
+        if (before.kvs.empty()) return fail(errors::kKeyNotFound);
+        if (request.ignore_value) value = before.kvs[0].value;
+        if (request.ignore_lease) lease = before.kvs[0].lease;
+    }
+    return batch.put(request.key, value, lease, nullptr, request.prev_kv ? prev : nullptr);
+}
+
 Status run_put(storage::Applier& batch, const etcdserverpb::PutRequest& request,
                etcdserverpb::PutResponse* response) {
-    std::string_view value = request.value();
-    storage::LeaseId lease = request.lease();
-    storage::RangeResult before;
-    if (request.ignore_value() || request.ignore_lease()) {
-        SLUICE_TRY(batch.range({.key = request.key(), .range_end = {}}, before));
-        if (before.kvs.empty()) return fail(errors::kKeyNotFound);
-        if (request.ignore_value()) value = before.kvs[0].value;
-        if (request.ignore_lease()) lease = before.kvs[0].lease;
-    }
     storage::KeyValue prev;
-    storage::KeyValue* const wanted = request.prev_kv() ? &prev : nullptr;
-    SLUICE_TRY(batch.put(request.key(), value, lease, nullptr, wanted));
+    SLUICE_TRY(run_put(batch, to_view(request), &prev));
     response->mutable_header()->set_revision(batch.read_revision());
-    if (wanted && prev.version != 0) to_proto(std::move(prev), response->mutable_prev_kv());
+    if (prev.version != 0) to_proto(std::move(prev), response->mutable_prev_kv());
     return {};
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "etcd/server/txn_view.h"
+#include "etcd/wire_codec.h"
 #include "proto/etcdserverpb/kv.pb.h"
 
 namespace sluice::etcd {
@@ -36,8 +37,10 @@ Status run_txn(storage::Applier& batch, const etcdserverpb::TxnRequest& request,
 Status run_read_only(TxnView& view, const etcdserverpb::TxnRequest& request, const TxnPath& path,
                      etcdserverpb::TxnResponse* response);
 
-// One put inside the batch's open transaction; `response` may be null. kKeyNotFound for
-// ignore_value or ignore_lease without a key. The lease's existence has been checked.
+// One put inside the batch's open transaction. *prev gets the pair it replaced if the request wants
+// it (version 0: there was none). kKeyNotFound for ignore_value or ignore_lease without a key. The
+// lease's existence has been checked.
+Status run_put(storage::Applier& batch, const PutView& request, storage::KeyValue* prev);
 Status run_put(storage::Applier& batch, const etcdserverpb::PutRequest& request,
                etcdserverpb::PutResponse* response);
 
