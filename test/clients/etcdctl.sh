@@ -147,9 +147,10 @@ lock_flow() {
 }
 
 elect_flow() {
+    rm -f "$work/elect"
     at "$1" elect chair candidate >"$work/elect" 2>&1 &
     local pid=$!
-    until grep -q candidate "$work/elect"; do sleep 0.05; done
+    until grep -qs candidate "$work/elect"; do sleep 0.05; done
     timeout 2 "$ctl" --endpoints "$1" elect --listen chair | head -2
     kill "$pid"
     wait "$pid" || true
@@ -158,6 +159,7 @@ elect_flow() {
 
 watch_flow() {
     local out=$work/watch
+    rm -f "$out"
     timeout 20 "$ctl" --endpoints "$1" watch w --prefix --prev-kv >"$out" 2>&1 &
     local pid=$! waited=0
     # The watcher says nothing when it stands: write marks until one is seen.

@@ -26,6 +26,8 @@ fi
 #   secure_channel, user_pwd     need certificates on the server's side, and auth
 skip="key_serializable or prefix_serializable or member_list"
 skip+=" or test_lock_acquire or test_lock_contended or secure_channel or user_pwd_auth"
+# etcdctl's `snapshot status` opens the file as etcd's own database, which ours is not.
+[ "$which" = etcd ] || skip+=" or test_snapshot"
 start_server "$which" "$binary"
 cd "$suite"
 export PYTHONPATH=$root/test/clients PYTHONDONTWRITEBYTECODE=1

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -132,8 +133,10 @@ func TestMaintenance(t *testing.T) {
 // TestSnapshot reads a snapshot to its end: the counts add up and the content ends in its SHA-256.
 func TestSnapshot(t *testing.T) {
 	compare(t, scenario{"stream", func(r *Run) {
+		value := make([]byte, 100_000)
+		rand.NewChaCha8([32]byte{}).Read(value) // not to be compressed away
 		for range 5 {
-			q := &pb.PutRequest{Key: []byte("a"), Value: []byte(strings.Repeat("x", 100_000))}
+			q := &pb.PutRequest{Key: []byte("a"), Value: value}
 			_, err := r.KV.Put(r.Ctx, q)
 			r.Must(err)
 		}

@@ -254,21 +254,24 @@ func (r *Run) Record(what string, request, response proto.Message, err error) {
 // Must ends the scenario when err is set: used where a scenario cannot go on.
 func (r *Run) Must(err error) {
 	if err != nil {
-		r.Fail("%v", err)
+		fail(err.Error())
 	}
 }
 
 // Fail ends the scenario on this server and fails the test.
 func (r *Run) Fail(format string, args ...any) {
-	_, file, line, _ := runtime.Caller(1)
-	where := fmt.Sprintf("%s:%d: ", file[strings.LastIndex(file, "/")+1:], line)
-	panic(failure(where + fmt.Sprintf(format, args...)))
+	fail(fmt.Sprintf(format, args...))
+}
+
+func fail(text string) {
+	_, file, line, _ := runtime.Caller(2) // who called Must, Check or Fail
+	panic(failure(fmt.Sprintf("%s:%d: %s", file[strings.LastIndex(file, "/")+1:], line, text)))
 }
 
 // Check fails the scenario unless ok: for what must hold on each server by itself.
 func (r *Run) Check(ok bool, format string, args ...any) {
 	if !ok {
-		r.Fail(format, args...)
+		fail(fmt.Sprintf(format, args...))
 	}
 }
 

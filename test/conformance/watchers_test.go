@@ -19,7 +19,8 @@ type stream struct {
 	rpc      pb.Watch_WatchClient
 	cancel   context.CancelFunc
 	incoming chan *pb.WatchResponse
-	ended    error // why incoming was closed
+	ended    error               // why incoming was closed
+	early    []*pb.WatchResponse // came before an answer that was waited for; not yet recorded
 	fenced   bool
 }
 
@@ -49,10 +50,17 @@ func (s *stream) Send(q *pb.WatchRequest) {
 	s.r.Must(s.rpc.Send(q))
 }
 
-// Create asks for a watcher and records the answer, which must come before any event of it.
-func (s *stream) Create(q *pb.WatchCreateRequest) *pb.WatchResponse {
+// Create asks for a watcher and records the answer, which must come before any event of it. What
+// other watchers of the stream are told meanwhile is left to the next Settle.
+func (s *stream) Create(q *pb.WatchCreateRequest) {
 	s.Send(createRequest(q))
-	return s.Next()
+	var others []*pb.WatchResponse
+	m := s.receive()
+	for ; !m.Created; m = s.receive() {
+		others = append(others, m)
+	}
+	s.early = append(others, s.early...)
+	s.r.Note("<- %s", s.r.Normal.Text(m))
 }
 
 func createRequest(q *pb.WatchCreateRequest) *pb.WatchRequest {
@@ -73,6 +81,11 @@ func (s *stream) RequestProgress() {
 
 // receive waits for one message.
 func (s *stream) receive() *pb.WatchResponse {
+	if len(s.early) > 0 {
+		m := s.early[0]
+		s.early = s.early[1:]
+		return m
+	}
 	select {
 	case m, ok := <-s.incoming:
 		if !ok {

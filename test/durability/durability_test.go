@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -25,13 +24,17 @@ var (
 	seedFlag = flag.Uint64("seed", 0, "seed of the moments of the kills; 0 picks one and prints it")
 )
 
+func runSeed() uint64 {
+	if *seedFlag != 0 {
+		return *seedFlag
+	}
+	return uint64(time.Now().UnixNano())%1_000_000 + 1
+}
+
 // TestKill is SIGKILL at random moments under load: nothing acknowledged is lost, nothing that was
 // not acknowledged half appears, and revisions have neither gaps nor repeats.
 func TestKill(t *testing.T) {
-	seed := *seedFlag
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())%1_000_000 + 1
-	}
+	seed := runSeed()
 	fmt.Printf("durability: seed %d, %d kills\n", seed, *kills)
 	random := rand.New(rand.NewPCG(seed, 0))
 	s := start(t, harness.Options{})
@@ -178,51 +181,6 @@ func fillDisk(t *testing.T, s *harness.Server) (revisions []int64) {
 		}
 	}
 	return revisions
-}
-
-// faults are handed to the server under test in the environment variable SLUICE_FAULT; an etcd has
-// no such thing. `wants` must be in its log when the fault has ended it; empty: it must live on.
-var faults = []struct{ name, value, wants string }{
-	{"failing fdatasync", "fdatasync_error_after=200", "fdatasync"},
-}
-
-// TestFault breaks the disk under the log. A failed fdatasync must end the server with a clear line
-// and without an acknowledgement: what the kernel dropped cannot be known. After a restart without
-// the fault everything acknowledged is there.
-func TestFault(t *testing.T) {
-	if harness.Subject().IsEtcd() {
-		t.Skip("the server under test is an etcd, which injects no faults")
-	}
-	for _, fault := range faults {
-		t.Run(fault.name, func(t *testing.T) {
-			s := start(t, harness.Options{Env: []string{"SLUICE_FAULT=" + fault.value}})
-			f := newFleet()
-			if err := f.start(context.Background(), s); err != nil {
-				t.Fatal(err)
-			}
-			select {
-			case <-s.Exited():
-			case <-time.After(verifyTimeout):
-				t.Fatal("the fault did not end the server")
-			}
-			f.wait()
-			if s.ExitError() == nil {
-				t.Error("it exited with 0")
-			}
-			if !strings.Contains(s.LogTail(4000), fault.wants) {
-				t.Errorf("its log does not name %q: %s", fault.wants, s.LogTail(500))
-			}
-			if f.acked() == 0 {
-				t.Fatal("nothing was acknowledged before the fault: nothing was tested")
-			}
-			again, err := harness.Start(s.Binary, harness.Options{DataDir: s.DataDir, Address: s.Address})
-			if err != nil {
-				t.Fatal(err)
-			}
-			*s = *again
-			check(t, f, s, 2, fault.name)
-		})
-	}
 }
 
 func TestMain(m *testing.M) {

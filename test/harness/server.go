@@ -225,6 +225,16 @@ func (s *Server) Kill() {
 	<-s.exited
 }
 
+// ExitStatus is how the process ended; only valid after Exited is closed.
+func (s *Server) ExitStatus() (syscall.WaitStatus, bool) {
+	var exit *exec.ExitError
+	if !errors.As(s.err, &exit) {
+		return 0, false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return status, ok
+}
+
 // Stop ends the process with SIGTERM; an error says that it did not end cleanly and in time.
 func (s *Server) Stop() error {
 	if !s.Alive() {
@@ -237,12 +247,9 @@ func (s *Server) Stop() error {
 		s.Kill()
 		return fmt.Errorf("%s: SIGTERM did not end it within %v", s.Binary.Label, stopTimeout)
 	}
-	var exit *exec.ExitError
-	if errors.As(s.err, &exit) {
-		// etcd ends by sending itself the signal again, so death by SIGTERM is clean too.
-		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGTERM {
-			return nil
-		}
+	// etcd ends by sending itself the signal again, so death by SIGTERM is clean too.
+	if status, ok := s.ExitStatus(); ok && status.Signal() == syscall.SIGTERM {
+		return nil
 	}
 	return s.err
 }

@@ -161,6 +161,9 @@ func (g *generator) rangeRequest() *pb.RangeRequest {
 	if g.chance(30) {
 		q.SortOrder = pb.RangeRequest_SortOrder(g.random.IntN(3))
 		q.SortTarget = pb.RangeRequest_SortTarget(g.random.IntN(5))
+		if q.SortTarget != pb.RangeRequest_KEY {
+			q.Limit = 0 // which of several equals is cut off is left to chance
+		}
 	}
 	if g.chance(1) {
 		q.SortOrder = 5

@@ -6,6 +6,8 @@
 package model
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
@@ -173,7 +176,7 @@ func both[Q proto.Message, A interface {
 		if failures[i] != nil {
 			answers[i] = none
 		} else {
-			unordered(answers[i])
+			unordered(q, answers[i])
 		}
 		texts[i] = normal.Outcome(answers[i], failures[i])
 	}
@@ -189,8 +192,23 @@ func both[Q proto.Message, A interface {
 }
 
 // unordered puts what has no promised order into one, and levels seconds that ran meanwhile.
-func unordered(m proto.Message) {
+func unordered(q, m proto.Message) {
 	switch a := m.(type) {
+	case *pb.RangeResponse:
+		orderTies(q.(*pb.RangeRequest), a)
+	case *pb.TxnResponse:
+		asked := q.(*pb.TxnRequest).Success
+		if !a.Succeeded {
+			asked = q.(*pb.TxnRequest).Failure
+		}
+		for i, op := range asked {
+			switch op := op.Request.(type) {
+			case *pb.RequestOp_RequestRange:
+				orderTies(op.RequestRange, a.Responses[i].GetResponseRange())
+			case *pb.RequestOp_RequestTxn:
+				unordered(op.RequestTxn, a.Responses[i].GetResponseTxn())
+			}
+		}
 	case *pb.LeaseLeasesResponse:
 		slices.SortFunc(a.Leases, func(x, y *pb.LeaseStatus) int { return int(x.ID - y.ID) })
 	case *pb.LeaseTimeToLiveResponse:
@@ -198,6 +216,33 @@ func unordered(m proto.Message) {
 		if a.TTL > 0 {
 			a.TTL = 1
 		}
+	}
+}
+
+// orderTies sorts pairs that are equal in what the request sorts by: etcd's sort is not stable.
+func orderTies(q *pb.RangeRequest, a *pb.RangeResponse) {
+	by := func(x, y *mvccpb.KeyValue) int { return 0 }
+	switch q.SortTarget {
+	case pb.RangeRequest_VERSION:
+		by = func(x, y *mvccpb.KeyValue) int { return cmp.Compare(x.Version, y.Version) }
+	case pb.RangeRequest_CREATE:
+		by = func(x, y *mvccpb.KeyValue) int { return cmp.Compare(x.CreateRevision, y.CreateRevision) }
+	case pb.RangeRequest_MOD:
+		by = func(x, y *mvccpb.KeyValue) int { return cmp.Compare(x.ModRevision, y.ModRevision) }
+	case pb.RangeRequest_VALUE:
+		by = func(x, y *mvccpb.KeyValue) int { return bytes.Compare(x.Value, y.Value) }
+	default:
+		return
+	}
+	for from := 0; from < len(a.GetKvs()); {
+		to := from + 1
+		for to < len(a.Kvs) && by(a.Kvs[from], a.Kvs[to]) == 0 {
+			to++
+		}
+		slices.SortFunc(a.Kvs[from:to], func(x, y *mvccpb.KeyValue) int {
+			return bytes.Compare(x.Key, y.Key)
+		})
+		from = to
 	}
 }
 
