@@ -25,6 +25,9 @@ import (
 // callTimeout bounds every call and every wait for a message; nothing asserts how long one took.
 const callTimeout = 15 * time.Second
 
+// scenarioTimeout bounds a whole scenario, so that a call that hangs fails it and names the place.
+const scenarioTimeout = time.Minute
+
 var subject, reference *harness.Server
 
 func TestMain(m *testing.M) {
@@ -182,7 +185,9 @@ func reportDifference(t *testing.T, got, want []string) {
 
 // open connects and empties the store: no key, no lease; the revision then is the run's base.
 func (r *Run) open() {
-	r.Ctx = context.Background()
+	whole, end := context.WithTimeout(context.Background(), scenarioTimeout)
+	r.Ctx = whole
+	r.closes = append(r.closes, end)
 	r.Normal = &harness.Normal{Leases: map[int64]string{}}
 	r.Conn = r.Dial()
 	r.KV, r.Lease = pb.NewKVClient(r.Conn), pb.NewLeaseClient(r.Conn)
