@@ -10,4 +10,7 @@ case $which in sluice) binary=$SLUICE_BIN ;; etcd) binary=$ETCD_BIN ;; *) exit 2
 ctl=$(dirname "$ETCD_BIN")/etcdctl
 [ -x "$ctl" ] || ctl=etcdctl
 start_server "$which" "$binary"
-ETCDCTL_API=3 "$ctl" --endpoints "$address" check perf --load "${2:-s}"
+ETCDCTL_API=3 "$ctl" --endpoints "$address" check perf --load "${2:-s}" >"$work/report" 2>&1 ||
+    failed=1
+tr '\r' '\n' <"$work/report" | grep -oE '(PASS|FAIL).*' # without the progress bar
+exit "${failed:-0}"

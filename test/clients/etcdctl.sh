@@ -148,7 +148,7 @@ lock_flow() {
 
 elect_flow() {
     rm -f "$work/elect"
-    at "$1" elect chair candidate >"$work/elect" 2>&1 &
+    timeout -k 2 20 "$ctl" --endpoints "$1" elect chair candidate >"$work/elect" 2>&1 &
     local pid=$!
     until grep -qs candidate "$work/elect"; do sleep 0.05; done
     timeout 2 "$ctl" --endpoints "$1" elect --listen chair | head -2
