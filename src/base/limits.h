@@ -163,6 +163,7 @@ inline constexpr std::size_t kReplayBatchBytes = 4 << 20;     // read from the l
 // -----------------------------------------------------------------------------------------
 inline constexpr std::size_t kWatchBodiesMadeMax = 64;  // different bodies kept of one group
 inline constexpr std::size_t kWatchStreamBytesMax = 256 << 10;  // queued for one slow client
+inline constexpr std::size_t kWatchAnswerBytesMax = 1 << 20;    // unread answers to requests
 inline constexpr std::size_t kWatchMessageOverhead = 32;       // bytes a queued message counts more
 inline constexpr std::size_t kWatchRecentBytesMax = 16 << 20;  // events kept for catching up
 inline constexpr std::size_t kWatchRecentRevisionsMax = 100'000;  // the same, for tiny ones

@@ -63,8 +63,11 @@ bool WatchStream::offer(std::int64_t watch_id, std::span<const SharedBytes> resp
 }
 
 void WatchStream::queue_answer(std::int64_t watch_id, SharedBytes body) {
+    WatchMessage message(watch_id, std::move(body));
+    message.mark_as_answer();
     MutexLock lock(queue_mutex_);
-    push(WatchMessage(watch_id, std::move(body)));
+    answer_bytes_ += cost(message);
+    push(std::move(message));
 }
 
 bool WatchStream::take(std::vector<WatchMessage>& out, std::size_t bytes_max) {
@@ -77,6 +80,10 @@ bool WatchStream::take(std::vector<WatchMessage>& out, std::size_t bytes_max) {
             WatchMessage& message = queue_[head_++];
             SLUICE_ASSERT(queue_bytes_ >= cost(message));
             queue_bytes_ -= cost(message);
+            if (message.is_answer()) {
+                SLUICE_ASSERT(answer_bytes_ >= cost(message));
+                answer_bytes_ -= cost(message);
+            }
             bytes += message.size();
             out.push_back(std::move(message));
         }
@@ -105,7 +112,7 @@ void WatchStream::forget_taken() {
 
 bool WatchStream::congested() const {
     MutexLock lock(queue_mutex_);
-    return queue_bytes_ >= hub_.stream_bytes_max();
+    return answer_bytes_ >= limits::kWatchAnswerBytesMax;
 }
 
 std::size_t WatchStream::pending_bytes() const {

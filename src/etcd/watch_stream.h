@@ -10,8 +10,8 @@
 //
 // Bounds: events go into the queue only while it holds less than WatchOptions::stream_bytes_max (or
 // is empty); a watcher that finds it full falls behind and is served from history once the queue
-// is half empty. Answers to requests always go in, so the server must not read further requests
-// while congested().
+// is half empty. Answers to requests always go in, so the server must not take further requests
+// while congested(): limits::kWatchAnswerBytesMax of answers wait, however many events do.
 //
 //   auto stream = hub.open_stream(sink);
 //   stream->create({.key = "/pods/", .range_end = "/pods0", .prev_kv = true});
@@ -60,7 +60,8 @@ class WatchStream {
     // was none. To be called when the connection can take them.
     bool take(std::vector<WatchMessage>& out, std::size_t bytes_max);
 
-    // Answers to requests have piled up: read no further request until take() has made room.
+    // Answers to requests have piled up: take no further request until take() has made room. Events
+    // do not count: a client may well send requests while a large one is on its way.
     bool congested() const;
 
     // Bytes queued now.
@@ -95,7 +96,8 @@ class WatchStream {
     std::vector<WatchMessage> queue_ SLUICE_GUARDED_BY(queue_mutex_);
     std::size_t head_ SLUICE_GUARDED_BY(queue_mutex_) = 0;  // queue_[0..head_) are taken
     std::size_t queue_bytes_ SLUICE_GUARDED_BY(queue_mutex_) = 0;
-    bool was_full_ SLUICE_GUARDED_BY(queue_mutex_) = false;  // tell the hub when half empty
+    std::size_t answer_bytes_ SLUICE_GUARDED_BY(queue_mutex_) = 0;  // of these, in answers
+    bool was_full_ SLUICE_GUARDED_BY(queue_mutex_) = false;         // tell the hub when half empty
 };
 
 }  // namespace sluice::etcd

@@ -39,6 +39,10 @@ class WatchMessage {
     // A response with the watch id before a shared body (protobuf fields may come in any order).
     WatchMessage(std::int64_t watch_id, SharedBytes body);
 
+    // Whether it answers a request (created, canceled) rather than carrying events or progress.
+    bool is_answer() const { return is_answer_; }
+    void mark_as_answer() { is_answer_ = true; }
+
     std::string_view prefix() const { return {prefix_.data(), prefix_size_}; }
     const SharedBytes& body() const { return body_; }
     std::size_t size() const { return prefix_size_ + body_.size(); }
@@ -46,6 +50,7 @@ class WatchMessage {
   private:
     std::array<char, 11> prefix_;
     std::uint8_t prefix_size_ = 0;
+    bool is_answer_ = false;
     SharedBytes body_;
 };
 
