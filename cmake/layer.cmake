@@ -57,8 +57,8 @@ function(sluice_layer NAME)
     target_compile_options(${NAME}_test PRIVATE ${SLUICE_WARNINGS})
     target_link_libraries(${NAME}_test PRIVATE ${support} ${ARG_TEST_DEPS} GTest::gtest
                           GTest::gmock GTest::gtest_main)
-    gtest_discover_tests(${NAME}_test TEST_PREFIX ${NAME}. PROPERTIES TIMEOUT 300 ${SLUICE_TEST_ENVIRONMENT}
-                         DISCOVERY_MODE PRE_TEST)
+    gtest_discover_tests(${NAME}_test TEST_PREFIX ${NAME}. DISCOVERY_MODE PRE_TEST
+                         PROPERTIES TIMEOUT 300 ${SLUICE_TEST_ENVIRONMENT})
   endif()
   if(benches)
     add_executable(${NAME}_bench ${benches})

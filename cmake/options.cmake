@@ -43,5 +43,6 @@ if(SLUICE_COVERAGE)
   add_link_options(-fprofile-instr-generate)
 endif()
 if(SLUICE_SANITIZER STREQUAL "thread")
-  set(SLUICE_TEST_ENVIRONMENT ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/test/tsan.supp")
+  set(SLUICE_TEST_ENVIRONMENT
+      ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/test/tsan.supp")
 endif()

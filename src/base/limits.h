@@ -179,7 +179,9 @@ inline constexpr std::int64_t kLeaseExpireIntervalMs = 500;         // between f
 inline constexpr std::int64_t kLeaseExpireRetryMs = 3000;  // before an expiry is proposed again
 
 inline constexpr std::size_t kApplyBatchBytes = 4 << 20;  // of committed entries in one store batch
-inline constexpr std::size_t kWatchTakeBytes = 64 << 10;  // from a watch stream's queue at once
+// Of range responses that are being read or wait for their clients; more are refused.
+inline constexpr std::size_t kRangeBytesInFlight = 256 << 20;
+inline constexpr std::size_t kWatchTakeBytes = 64 << 10;      // from a watch stream's queue at once
 inline constexpr std::size_t kSnapshotChunkBytes = 64 << 10;  // one message of Maintenance.Snapshot
 // --auto-compaction-mode=revision: how often old revisions are looked for.
 inline constexpr std::int64_t kRevisionCompactionIntervalNs = 300'000'000'000;

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/memory_budget.h"
 
 namespace sluice {
 
@@ -36,17 +37,20 @@ class SharedBytes {
         // Acquire-release: pairs with every other holder's decrement, so that the bytes are no
         // longer being read when they are freed.
         if (block_ && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            if (block_->budget) block_->budget->give_back(block_->size);
             block_->~Block();
             ::operator delete(block_);
         }
     }
 
-    // A buffer of `size` bytes that `fill(char*)` writes before anybody else sees it.
+    // A buffer of `size` bytes that `fill(char*)` writes before anybody else sees it. With a
+    // budget, which must outlive it, it is counted there until it is freed.
     template <class Fill>
-    static SharedBytes make(std::size_t size, Fill&& fill) {
+    static SharedBytes make(std::size_t size, Fill&& fill, MemoryBudget* budget = nullptr) {
         SLUICE_ASSERT(size <= UINT32_MAX);
-        auto* block =
-            new (::operator new(sizeof(Block) + size)) Block{1, static_cast<std::uint32_t>(size)};
+        if (budget) budget->add(size);
+        auto* block = new (::operator new(sizeof(Block) + size))
+            Block{1, static_cast<std::uint32_t>(size), budget};
         fill(block->bytes());
         return SharedBytes(block);
     }
@@ -64,6 +68,7 @@ class SharedBytes {
     struct Block {
         std::atomic<std::uint32_t> references;
         std::uint32_t size;
+        MemoryBudget* budget;
         char* bytes() { return reinterpret_cast<char*>(this + 1); }
     };
 

@@ -154,7 +154,7 @@ void EtcdServer::start_services() {
     hub_->set_raft_term(node_->view().term);
     parts_ = std::make_unique<ServiceParts>(
         ServiceParts{options_.service, *store_, *node_, proposer_, *lessor_, alarms_, *hub_,
-                     identity_, world_.ticks, world_.clock, world_.log});
+                     identity_, range_bytes_, world_.ticks, world_.clock, world_.log});
     add_kv_service(services_, *parts_);
     add_watch_service(services_, *parts_);
     add_lease_service(services_, *parts_);

@@ -90,6 +90,7 @@ class EtcdServer {
     Proposer proposer_;
     std::unique_ptr<Lessor> lessor_;
     Alarms alarms_;
+    MemoryBudget range_bytes_{limits::kRangeBytesInFlight};
     std::unique_ptr<StoreHistory> history_;
     std::unique_ptr<Background> background_;
     std::unique_ptr<WatchHub> hub_;

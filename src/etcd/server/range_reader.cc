@@ -27,21 +27,30 @@ class ResponseSink final : public storage::KvSink {
         out->set_create_revision(kv.create_revision);
         out->set_mod_revision(kv.mod_revision);
         out->set_version(kv.version);
+        bytes_ += kv.key.size() + kv.value.size() + sizeof(mvccpb::KeyValue);
         if (!keys_only_) out->set_lease(kv.lease);
     }
+
+    std::size_t bytes() const noexcept { return bytes_; }
 
   private:
     RangeResponse& response_;
     const bool keys_only_;
+    std::size_t bytes_ = 0;
 };
 
 class CollectSink final : public storage::KvSink {
   public:
     explicit CollectSink(storage::RangeResult& result) : result_(result) {}
-    void on_kv(const KvView& kv) override { result_.kvs.push_back(kv.copy()); }
+    void on_kv(const KvView& kv) override {
+        result_.kvs.push_back(kv.copy());
+        bytes_ += kv.key.size() + kv.value.size() + sizeof(storage::KeyValue);
+    }
+    std::size_t bytes() const noexcept { return bytes_; }
 
   private:
     storage::RangeResult& result_;
+    std::size_t bytes_ = 0;
 };
 
 bool is_plain_get(const RangeRequest& request) {
@@ -50,14 +59,20 @@ bool is_plain_get(const RangeRequest& request) {
            request.min_create_revision() == 0 && request.max_create_revision() == 0;
 }
 
-// Runs a cursor to its end: in memory as far as that goes, on the blocking pool where it must.
-Status drain(storage::RangeCursor& cursor, storage::KvSink& sink, const grpc::CallRef& call) {
+// Runs a cursor to its end: in memory as far as that goes, on the blocking pool where it must. What
+// the sink collects is counted in `share`: kRequestTooManyRequests if there is too much of it in
+// the process.
+template <class Sink>
+Status drain(storage::RangeCursor& cursor, Sink& sink, const grpc::CallRef& call,
+             MemoryBudget::Share& share) {
     while (true) {
+        const std::size_t before = sink.bytes();
         Result<ReadStep> step = cursor.next(ReadTier::kMemory, {}, sink);
         if (step && *step == ReadStep::kWouldBlock) {
             step = rt::blocking([&] { return cursor.next(ReadTier::kAny, {}, sink); });
         }
         if (!step) return sluice::fail(step.error());
+        if (!share.grow(sink.bytes() - before)) return fail(errors::kRequestTooManyRequests);
         if (*step == ReadStep::kDone) return {};
         if (call->done()) return fail(errors::kCanceled);
         rt::checkpoint();
@@ -139,23 +154,24 @@ Result<grpc::Message> RangeReader::read(const grpc::CallRef& call, const RangeRe
     const storage::RangeQuery query = to_query(request);
     storage::RangeCursor cursor(parts_.store, query);
     RangeResponse response;
+    MemoryBudget::Share share(parts_.range_bytes);
     if (query.needs_sort()) {
         storage::RangeResult all;
         CollectSink sink(all);
-        SLUICE_TRY(drain(cursor, sink, call));
+        SLUICE_TRY(drain(cursor, sink, call, share));
         all.count = cursor.count();
         all.more = cursor.more();
         finish_range(query, all);
         to_proto(std::move(all), &response);
     } else {
         ResponseSink sink(response, request.keys_only());
-        SLUICE_TRY(drain(cursor, sink, call));
+        SLUICE_TRY(drain(cursor, sink, call, share));
         response.set_count(cursor.count());
         response.set_more(cursor.more());
     }
     call->account.charge(Stage::kRead, parts_.ticks.now());
     parts_.identity.fill(response.mutable_header(), cursor.store_revision());
-    grpc::Message message = grpc::Message::of(response);
+    grpc::Message message = grpc::Message::of_long(response, parts_.range_bytes);
     call->account.charge(Stage::kSerialise, parts_.ticks.now());
     return message;
 }

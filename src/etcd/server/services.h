@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory_budget.h"
 #include "base/tick_clock.h"
 #include "consensus/node.h"
 #include "etcd/lessor.h"
@@ -42,6 +43,7 @@ struct ServiceParts {
     Alarms& alarms;
     WatchHub& hub;
     const Identity& identity;
+    MemoryBudget& range_bytes;  // of range responses being made and sent
     const TickClock& ticks;
     const Clock& clock;
     const Logger& log;
