@@ -9,6 +9,10 @@
 # tests, benches and fuzzers of this folder, and as sluice_NAME_testing into those of others.
 include(GoogleTest)
 
+if(SLUICE_FUZZ)
+  add_custom_target(fuzzers)  # all of them
+endif()
+
 function(sluice_layer NAME)
   cmake_parse_arguments(ARG "" "" "DEPS;TEST_DEPS;FUZZ_DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc *.S)
@@ -49,6 +53,7 @@ function(sluice_layer NAME)
       target_compile_options(${NAME}_${stem} PRIVATE ${SLUICE_WARNINGS})
       target_link_libraries(${NAME}_${stem} PRIVATE ${support} ${ARG_FUZZ_DEPS})
       target_link_options(${NAME}_${stem} PRIVATE -fsanitize=fuzzer)
+      add_dependencies(fuzzers ${NAME}_${stem})
     endforeach()
     return()
   endif()
