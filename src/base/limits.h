@@ -181,6 +181,8 @@ inline constexpr std::int64_t kLeaseExpireRetryMs = 3000;  // before an expiry i
 inline constexpr std::size_t kApplyBatchBytes = 4 << 20;  // of committed entries in one store batch
 // Of range responses that are being read or wait for their clients; more are refused.
 inline constexpr std::size_t kRangeBytesInFlight = 256 << 20;
+// Between attempts to read the history for watchers after an error.
+inline constexpr std::int64_t kCatchUpRetryNs = 1'000'000'000;
 inline constexpr std::size_t kWatchTakeBytes = 64 << 10;      // from a watch stream's queue at once
 inline constexpr std::size_t kSnapshotChunkBytes = 64 << 10;  // one message of Maintenance.Snapshot
 // --auto-compaction-mode=revision: how often old revisions are looked for.

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include "base/clock.h"
@@ -22,6 +23,7 @@
 #include "observe/prometheus.h"
 #include "rt/cpu_count.h"
 #include "rt/runtime.h"
+#include "storage/wal/injected_faults.h"
 
 namespace sluice::cli {
 namespace {
@@ -114,6 +116,22 @@ Status run_until_signal(etcd::EtcdServer& server, SignalWaiter& signals, const L
     return started;
 }
 
+// The machine's files; with SLUICE_FAULT in the environment, through a layer that breaks them as it
+// says (storage/wal/injected_faults.h): how the tests of the whole server lose power and disks.
+struct Files {
+    std::unique_ptr<io::FileSystem> real = io::make_posix_file_system();
+    std::unique_ptr<io::FileSystem> broken;
+    io::FileSystem& used() { return broken ? *broken : *real; }
+};
+
+Result<Files> open_files() {
+    Files files;
+    if (const char* const faults = std::getenv("SLUICE_FAULT")) {
+        SLUICE_TRY_ASSIGN(files.broken, storage::inject_faults(*files.real, faults));
+    }
+    return files;
+}
+
 int could_not_start(const Logger& log, const Error& error) {
     log.error("cannot start", {{"error", error.message()}});
     log.flush();
@@ -146,11 +164,12 @@ int serve(const ServeOptions& options) {
         return net::HttpAnswer{.content_type = std::string(observe::kPrometheusContentType),
                                .body = observe::prometheus_text(registry)};
     });
-    const std::unique_ptr<io::FileSystem> files = io::make_posix_file_system();
+    auto files = open_files();
+    if (!files) return could_not_start(log, files.error());
     const unsigned workers = options.workers == 0 ? rt::usable_cpus() : options.workers;
     rt::Runtime runtime({.workers = workers, .make_poller = *pollers, .clock = &clock});
     etcd::EtcdServer server(std::move(*configured),
-                            {*files, clock, ticks, log, registry, http, workers});
+                            {files->used(), clock, ticks, log, registry, http, workers});
     const Status opened = server.open();
     if (!opened) return could_not_start(log, opened.error());
     Status served;

@@ -66,7 +66,11 @@ void Background::run_catch_up(WatchHub& hub) {
             if (!more) {
                 parts_.log.error("cannot read the history for watchers",
                                  {{"error", more.error().message()}});
-                break;
+                // The watchers are queued again; not at once, or a broken disk floods the log.
+                sync::Notify never;
+                wait_until(never, group_.context(),
+                           parts_.clock.now_ns() + limits::kCatchUpRetryNs);
+                continue;
             }
             if (!*more) break;
             rt::checkpoint();
