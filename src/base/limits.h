@@ -176,7 +176,8 @@ inline constexpr std::int64_t kWatchProgressMinMs = 100;  // shortest progress i
 inline constexpr std::int64_t kLeaseTtlMaxSeconds = 9'000'000'000;  // as etcd's
 inline constexpr std::size_t kLeaseExpireBatch = 500;               // leases in one expiry proposal
 inline constexpr std::int64_t kLeaseExpireIntervalMs = 500;         // between full batches: 1000/s
-inline constexpr std::int64_t kLeaseExpireRetryMs = 3000;  // before an expiry is proposed again
+inline constexpr std::int64_t kLeaseExpireRetryMs = 3000;     // before an expiry is proposed again
+inline constexpr std::size_t kLeaseRenewalsWaiting = 10'000;  // a stream, behind a lease that ends
 
 inline constexpr std::size_t kApplyBatchBytes = 4 << 20;  // of committed entries in one store batch
 // Of range responses that are being read or wait for their clients; more are refused.

@@ -6,8 +6,6 @@
 package model
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -17,7 +15,6 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
@@ -114,7 +111,10 @@ func (r *run) step() {
 			return s.kv.DeleteRange
 		})
 	case *pb.TxnRequest:
-		both(r, q, func(s *side) unary[*pb.TxnRequest, *pb.TxnResponse] { return s.kv.Txn })
+		a := both(r, q, func(s *side) unary[*pb.TxnRequest, *pb.TxnResponse] { return s.kv.Txn })
+		if a != nil && deletes(q) {
+			r.gen.reborn[a.Header.Revision] = true
+		}
 	case *pb.CompactionRequest:
 		// What a watcher still reads of the compacted past depends on its pace: let it catch up.
 		r.checkpoint()
@@ -176,7 +176,8 @@ func both[Q proto.Message, A interface {
 		if failures[i] != nil {
 			answers[i] = none
 		} else {
-			unordered(q, answers[i])
+			unordered(answers[i])
+			levelTies(q, answers[i])
 		}
 		texts[i] = normal.Outcome(answers[i], failures[i])
 	}
@@ -192,23 +193,8 @@ func both[Q proto.Message, A interface {
 }
 
 // unordered puts what has no promised order into one, and levels seconds that ran meanwhile.
-func unordered(q, m proto.Message) {
+func unordered(m proto.Message) {
 	switch a := m.(type) {
-	case *pb.RangeResponse:
-		orderTies(q.(*pb.RangeRequest), a)
-	case *pb.TxnResponse:
-		asked := q.(*pb.TxnRequest).Success
-		if !a.Succeeded {
-			asked = q.(*pb.TxnRequest).Failure
-		}
-		for i, op := range asked {
-			switch op := op.Request.(type) {
-			case *pb.RequestOp_RequestRange:
-				orderTies(op.RequestRange, a.Responses[i].GetResponseRange())
-			case *pb.RequestOp_RequestTxn:
-				unordered(op.RequestTxn, a.Responses[i].GetResponseTxn())
-			}
-		}
 	case *pb.LeaseLeasesResponse:
 		slices.SortFunc(a.Leases, func(x, y *pb.LeaseStatus) int { return int(x.ID - y.ID) })
 	case *pb.LeaseTimeToLiveResponse:
@@ -216,33 +202,6 @@ func unordered(q, m proto.Message) {
 		if a.TTL > 0 {
 			a.TTL = 1
 		}
-	}
-}
-
-// orderTies sorts pairs that are equal in what the request sorts by: etcd's sort is not stable.
-func orderTies(q *pb.RangeRequest, a *pb.RangeResponse) {
-	by := func(x, y *mvccpb.KeyValue) int { return 0 }
-	switch q.SortTarget {
-	case pb.RangeRequest_VERSION:
-		by = func(x, y *mvccpb.KeyValue) int { return cmp.Compare(x.Version, y.Version) }
-	case pb.RangeRequest_CREATE:
-		by = func(x, y *mvccpb.KeyValue) int { return cmp.Compare(x.CreateRevision, y.CreateRevision) }
-	case pb.RangeRequest_MOD:
-		by = func(x, y *mvccpb.KeyValue) int { return cmp.Compare(x.ModRevision, y.ModRevision) }
-	case pb.RangeRequest_VALUE:
-		by = func(x, y *mvccpb.KeyValue) int { return bytes.Compare(x.Value, y.Value) }
-	default:
-		return
-	}
-	for from := 0; from < len(a.GetKvs()); {
-		to := from + 1
-		for to < len(a.Kvs) && by(a.Kvs[from], a.Kvs[to]) == 0 {
-			to++
-		}
-		slices.SortFunc(a.Kvs[from:to], func(x, y *mvccpb.KeyValue) int {
-			return bytes.Compare(x.Key, y.Key)
-		})
-		from = to
 	}
 }
 
@@ -257,6 +216,7 @@ func (r *run) onBoth(do func(int, *side)) {
 // mismatch ends the run with all that is needed to see it again.
 func (r *run) mismatch(what, subject, reference string) {
 	r.t.Helper()
+	time.Sleep(100 * time.Millisecond) // a server that has just died is then seen to be dead
 	for _, s := range r.sides {
 		if !s.server.Alive() {
 			fmt.Printf("%s died; its log ends: %s\n", s.server.Binary.Label, s.server.LogTail(4000))
@@ -265,6 +225,13 @@ func (r *run) mismatch(what, subject, reference string) {
 	r.t.Fatalf("seed %d, operation %d: %s\n  sluice: %s\n  etcd:   %s\n"+
 		"replay: cd test && go test ./model -count=1 -seed %d -ops %d -restart-every %d",
 		r.seed, r.op, what, subject, reference, r.seed, r.op, *restarts)
+}
+
+// deletes says whether the transaction may delete.
+func deletes(q *pb.TxnRequest) bool {
+	return slices.ContainsFunc(slices.Concat(q.Success, q.Failure), func(op *pb.RequestOp) bool {
+		return op.GetRequestDeleteRange() != nil || op.GetRequestTxn() != nil && deletes(op.GetRequestTxn())
+	})
 }
 
 // restart stops both servers cleanly and starts them on the same data; watches begin anew.

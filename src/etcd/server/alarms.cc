@@ -25,7 +25,8 @@ Result<RaisedAlarm> decode_alarm_record(std::string_view key) {
     const char* const end = key.data() + key.size();
     const auto id = std::from_chars(key.data(), key.data() + kIdDigits, alarm.member_id, 16);
     const auto number = std::from_chars(key.data() + kIdDigits + 1, end, type);
-    if (id.ec != std::errc() || number.ec != std::errc() || number.ptr != end) return damaged();
+    if (id.ec != std::errc() || id.ptr != key.data() + kIdDigits) return damaged();
+    if (number.ec != std::errc() || number.ptr != end) return damaged();
     alarm.type = static_cast<AlarmType>(type);
     return alarm;
 }

@@ -1,6 +1,7 @@
 // The Lease service: LeaseGrant, LeaseRevoke, LeaseKeepAlive, LeaseTimeToLive, LeaseLeases.
 #include <random>
 
+#include "etcd/server/lease_keep_alive.h"
 #include "etcd/server/quota.h"
 #include "etcd/server/services.h"
 #include "proto/etcdserverpb/lease.pb.h"
@@ -61,15 +62,6 @@ class LeaseService {
         call->finish(grpc::Message::of(response));
     }
 
-    // The answer to one message of a keepalive stream.
-    grpc::Message renew(const etcdserverpb::LeaseKeepAliveRequest& request) {
-        etcdserverpb::LeaseKeepAliveResponse response;
-        fill(response);
-        response.set_id(request.id());
-        response.set_ttl(parts_.lessor.renew(request.id()).ttl_s);
-        return grpc::Message::of(response);
-    }
-
   private:
     template <class Response>
     void fill(Response& response) {
@@ -90,23 +82,6 @@ class LeaseService {
     std::mt19937_64 random_ SLUICE_GUARDED_BY(mutex_);
 };
 
-class KeepAliveStream final : public grpc::ServerStream {
-  public:
-    KeepAliveStream(std::shared_ptr<LeaseService> service, grpc::CallRef call)
-        : service_(std::move(service)), call_(std::move(call)) {}
-
-    void on_message(std::string_view bytes) override {
-        etcdserverpb::LeaseKeepAliveRequest request;
-        if (parse_request(call_, bytes, request)) call_->send(service_->renew(request));
-    }
-    void on_half_close() override { call_->finish_ok(); }
-    void on_cancel() override {}
-
-  private:
-    std::shared_ptr<LeaseService> service_;
-    grpc::CallRef call_;
-};
-
 }  // namespace
 
 void add_lease_service(grpc::ServiceRegistry& registry, ServiceParts& parts) {
@@ -121,10 +96,9 @@ void add_lease_service(grpc::ServiceRegistry& registry, ServiceParts& parts) {
     add("/etcdserverpb.Lease/LeaseRevoke", &LeaseService::revoke);
     add("/etcdserverpb.Lease/LeaseTimeToLive", &LeaseService::time_to_live);
     add("/etcdserverpb.Lease/LeaseLeases", &LeaseService::leases);
-    registry.stream("/etcdserverpb.Lease/LeaseKeepAlive", grpc::MethodKind::kBidiStream,
-                    [service](grpc::CallRef call) {
-                        return std::make_unique<KeepAliveStream>(service, std::move(call));
-                    });
+    registry.stream(
+        "/etcdserverpb.Lease/LeaseKeepAlive", grpc::MethodKind::kBidiStream,
+        [&parts](grpc::CallRef call) { return make_keep_alive_stream(parts, std::move(call)); });
 }
 
 }  // namespace sluice::etcd

@@ -18,24 +18,25 @@ using storage::ReadTier;
 
 class ResponseSink final : public storage::KvSink {
   public:
-    ResponseSink(RangeResponse& response, bool keys_only)
-        : response_(response), keys_only_(keys_only) {}
+    ResponseSink(RangeResponse& response, const storage::RangeQuery& query)
+        : response_(response), with_value_(!query.keys_only), with_lease_(query.keeps_lease()) {}
     void on_kv(const KvView& kv) override {
         mvccpb::KeyValue* const out = response_.add_kvs();
         out->set_key(kv.key.data(), kv.key.size());
-        if (!keys_only_) out->set_value(kv.value.data(), kv.value.size());
+        if (with_value_) out->set_value(kv.value.data(), kv.value.size());
         out->set_create_revision(kv.create_revision);
         out->set_mod_revision(kv.mod_revision);
         out->set_version(kv.version);
         bytes_ += kv.key.size() + kv.value.size() + sizeof(mvccpb::KeyValue);
-        if (!keys_only_) out->set_lease(kv.lease);
+        if (with_lease_) out->set_lease(kv.lease);
     }
 
     std::size_t bytes() const noexcept { return bytes_; }
 
   private:
     RangeResponse& response_;
-    const bool keys_only_;
+    const bool with_value_;
+    const bool with_lease_;
     std::size_t bytes_ = 0;
 };
 
@@ -122,7 +123,7 @@ bool RangeReader::try_get(const grpc::CallRef& call, const RangeRequest& request
         }
     }
     RangeResponse response;
-    ResponseSink sink(response, request.keys_only());
+    ResponseSink sink(response, to_query(request));
     storage::Revision revision = 0;
     bool found = false;
     const auto step = parts_.store.get(request.key(), request.revision(), ReadTier::kMemory, sink,
@@ -164,7 +165,7 @@ Result<grpc::Message> RangeReader::read(const grpc::CallRef& call, const RangeRe
         finish_range(query, all);
         to_proto(std::move(all), &response);
     } else {
-        ResponseSink sink(response, request.keys_only());
+        ResponseSink sink(response, query);
         SLUICE_TRY(drain(cursor, sink, call, share));
         response.set_count(cursor.count());
         response.set_more(cursor.more());

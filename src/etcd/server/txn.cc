@@ -109,21 +109,19 @@ Status for_each_taken(const TxnRequest& request, Walk& walk, Check&& check) {
     return {};
 }
 
-Status check_one_put(TxnView& view, const RequestOp& op, const LeaseExists& lease_exists) {
-    if (!op.has_request_put()) return {};
-    const auto& put = op.request_put();
-    if (put.ignore_value() || put.ignore_lease()) {
-        storage::RangeResult found;
-        SLUICE_TRY(view.range({.key = put.key(), .range_end = {}}, found));
-        if (found.kvs.empty()) return fail(errors::kKeyNotFound);
-    }
+// The lease first: it is what etcd names where both are missing.
+Status check_one_put(TxnView& view, const etcdserverpb::PutRequest& put,
+                     const LeaseExists& lease_exists) {
     if (put.lease() != 0 && !lease_exists(put.lease())) return fail(errors::kLeaseNotFound);
+    if (!put.ignore_value() && !put.ignore_lease()) return {};
+    storage::RangeResult found;
+    SLUICE_TRY(view.range({.key = put.key(), .range_end = {}}, found));
+    if (found.kvs.empty()) return fail(errors::kKeyNotFound);
     return {};
 }
 
-Status check_one_range(TxnView& view, const RequestOp& op) {
-    if (!op.has_request_range()) return {};
-    const storage::Revision revision = op.request_range().revision();
+Status check_one_range(const TxnView& view, const etcdserverpb::RangeRequest& range) {
+    const storage::Revision revision = range.revision();
     if (revision == 0) return {};
     if (revision > view.revision()) return fail(errors::kFutureRev);
     if (revision < view.compacted()) return fail(errors::kCompacted);
@@ -181,12 +179,12 @@ Result<TxnPath> choose_branches(TxnView& view, const TxnRequest& request) {
 
 Status check_taken(TxnView& view, const TxnRequest& request, const TxnPath& path,
                    const LeaseExists& lease_exists) {
-    Walk puts(path);
-    SLUICE_TRY(for_each_taken(
-        request, puts, [&](const RequestOp& op) { return check_one_put(view, op, lease_exists); }));
-    Walk ranges(path);
-    return for_each_taken(request, ranges,
-                          [&](const RequestOp& op) { return check_one_range(view, op); });
+    Walk walk(path);
+    return for_each_taken(request, walk, [&](const RequestOp& op) -> Status {
+        if (op.has_request_put()) return check_one_put(view, op.request_put(), lease_exists);
+        if (op.has_request_range()) return check_one_range(view, op.request_range());
+        return {};
+    });
 }
 
 Status run_txn(storage::Applier& batch, const TxnRequest& request, const TxnPath& path,

@@ -25,7 +25,8 @@ using TxnPath = std::vector<bool>;
 
 Result<TxnPath> choose_branches(TxnView& view, const etcdserverpb::TxnRequest& request);
 
-// For the taken branches: keys that ignore_value and ignore_lease need, leases, revisions of reads.
+// For the taken operations, in their order, so that the first of several faults is the answer:
+// leases, keys that ignore_value and ignore_lease need, revisions of reads.
 Status check_taken(TxnView& view, const etcdserverpb::TxnRequest& request, const TxnPath& path,
                    const LeaseExists& lease_exists);
 

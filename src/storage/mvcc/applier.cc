@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "storage/mvcc/core.h"
+#include "storage/mvcc/event_prevs.h"
 #include "storage/mvcc/range_scan.h"
 #include "storage/mvcc/store.h"
 
@@ -192,6 +193,7 @@ bool Applier::end_txn(EventBatch* events) {
     w.changes = 0;
     if (changed && events != nullptr) {
         w.events.revision = w.revision;
+        take_prevs_before_txn(w.events);
         std::swap(*events, w.events);
     }
     w.events.events.clear();

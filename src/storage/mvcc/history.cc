@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "storage/mvcc/core.h"
+#include "storage/mvcc/event_prevs.h"
 #include "storage/mvcc/store.h"
 #include "storage/mvcc/view.h"
 
@@ -184,6 +185,7 @@ Result<HistoryResult> HistoryReader::read(std::vector<EventBatch>& out) {
     }
     SLUICE_TRY_ASSIGN(const Lookup completed, complete());
     if (completed == Lookup::kWouldBlock) return HistoryResult{ReadStep::kWouldBlock, query_.from};
+    for (EventBatch& batch : batches_) take_prevs_before_txn(batch);
     std::move(batches_.begin(), batches_.end(), std::back_inserter(out));
     return HistoryResult{next > to_ ? ReadStep::kDone : ReadStep::kMore, next};
 }

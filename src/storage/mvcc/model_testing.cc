@@ -30,7 +30,7 @@ KeyValue Model::put(const std::string& key, const std::string& value, LeaseId le
     Event event;
     event.sub = changes_++;
     event.kv = kv;
-    if (before) event.prev = *before;
+    if (before) event.prev = at(key, revision_).value_or(KeyValue{});
     open_.events.push_back(event);
     versions_[key].push_back({main, false, kv});
     return before.value_or(KeyValue{});
@@ -49,7 +49,7 @@ std::vector<KeyValue> Model::delete_range(const std::string& key, const std::str
         event.sub = changes_++;
         event.kv.key = name;
         event.kv.mod_revision = main;
-        event.prev = *before;
+        event.prev = at(name, revision_).value_or(KeyValue{});
         open_.events.push_back(event);
         versions.push_back({main, true, event.kv});
     }
@@ -140,7 +140,7 @@ RangeResult Model::range(const RangeQuery& query) const {
     if (query.keys_only) {
         for (auto& kv : out.kvs) {
             kv.value.clear();
-            kv.lease = 0;
+            if (query.target != SortTarget::kValue) kv.lease = 0;
         }
     }
     return out;

@@ -27,6 +27,10 @@ bool RangeQuery::needs_sort() const noexcept {
     return target != SortTarget::kKey || order == SortOrder::kDescend;
 }
 
+bool RangeQuery::keeps_lease() const noexcept {
+    return !keys_only || target == SortTarget::kValue;
+}
+
 bool RangeQuery::has_filters() const noexcept {
     return min_mod_revision != 0 || max_mod_revision != 0 || min_create_revision != 0 ||
            max_create_revision != 0;
@@ -76,10 +80,7 @@ void finish_range(const RangeQuery& query, RangeResult& result) {
         result.more = true;
     }
     if (query.keys_only) {
-        for (KeyValue& kv : kvs) {
-            kv.value.clear();
-            kv.lease = 0;
-        }
+        for (KeyValue& kv : kvs) kv.value.clear();
     }
 }
 

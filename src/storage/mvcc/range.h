@@ -81,7 +81,7 @@ struct RangeQuery {
     Revision revision = 0;   // 0: current
     SortOrder order = SortOrder::kNone;
     SortTarget target = SortTarget::kKey;
-    bool keys_only = false;  // as in etcd, without values and without leases
+    bool keys_only = false;  // without values; keeps_lease() says whether without leases too
     bool count_only = false;
     Revision min_mod_revision = 0;  // 0: no filter, as for the three below
     Revision max_mod_revision = 0;
@@ -91,6 +91,8 @@ struct RangeQuery {
     // A sort is needed after a scan in key order: only then does finish_range() have work beyond
     // what the cursor does.
     bool needs_sort() const noexcept;
+    // As in etcd: keys_only drops leases too, but not where it had to sort by value.
+    bool keeps_lease() const noexcept;
     bool has_filters() const noexcept;
     bool matches(const KvView& kv) const noexcept;  // passes the revision filters
     // How many matches in key order are wanted; the sorts want all of them, except one of etcd's.

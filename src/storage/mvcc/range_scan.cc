@@ -19,7 +19,7 @@ class AcceptSink final : public KvSink {
         if (query_.count_only || !query_.matches(kv)) return;
         if (++progress_.matched > limit_) return;
         bytes_ += kv.key.size() + kv.value.size();
-        if (query_.keys_only && query_.target != SortTarget::kValue) {
+        if (!query_.keeps_lease()) {
             KvView bare = kv;
             bare.value = {};
             bare.lease = 0;

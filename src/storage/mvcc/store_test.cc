@@ -252,6 +252,36 @@ TEST_F(StoreTest, EventsAreWholeTransactionsWithTheirPairsBefore) {
     EXPECT_EQ(to_text({events}), to_text({history(3)}));
 }
 
+TEST_F(StoreTest, AnEventsPairBeforeIsOfBeforeItsTransaction) {
+    put("old", "1");
+    applier_->begin_txn();
+    ASSERT_TRUE(applier_->put("new", "2", 0));
+    ASSERT_TRUE(applier_->put("old", "2", 0));
+    ASSERT_EQ(applier_->delete_range("n", kAll).value_or(-1), 2);
+    ASSERT_TRUE(applier_->put("old", "3", 0));
+    EventBatch events;
+    ASSERT_TRUE(applier_->end_txn(&events));
+    ASSERT_TRUE(applier_->commit(++index_, 1));
+    const KeyValue none;
+    const KeyValue before{"old", "1", 2, 2, 1, 0};
+    ASSERT_EQ(events.events.size(), 5u);
+    EXPECT_EQ(events.events[1].prev, before);
+    EXPECT_EQ(events.events[2].kv.key, "new");
+    EXPECT_EQ(events.events[2].prev, none) << "put by the transaction itself";
+    EXPECT_EQ(events.events[3].prev, before);
+    EXPECT_EQ(events.events[4].kv, (KeyValue{"old", "3", 3, 3, 1, 0}));
+    EXPECT_EQ(events.events[4].prev, none) << "the put created the key anew";
+    EXPECT_EQ(to_text({events}), to_text({history(3)}));
+}
+
+TEST_F(StoreTest, KeysOnlyKeepsLeasesOnlyWhereItSortsByValue) {
+    put("a", "1", 7);
+    const auto by_key = range({.key = "a", .keys_only = true});
+    const auto by_value = range({.key = "a", .target = SortTarget::kValue, .keys_only = true});
+    EXPECT_EQ(by_key.kvs, (std::vector<KeyValue>{{"a", "", 2, 2, 1, 0}}));
+    EXPECT_EQ(by_value.kvs, (std::vector<KeyValue>{{"a", "", 2, 2, 1, 7}}));
+}
+
 TEST_F(StoreTest, ManyVersionsOfOneKeyAreAllFound) {
     constexpr int kVersions = 10'000;
     applier_->begin_txn();

@@ -31,7 +31,7 @@ struct Event {
     Type type = Type::kPut;
     std::uint32_t sub = 0;  // position within the transaction
     KeyValue kv;
-    KeyValue prev;           // prev.version == 0: the key did not exist before
+    KeyValue prev;           // before the transaction; version == 0: the key did not exist
     bool prev_known = true;  // false: the previous version has been compacted away
 };
 
