@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "io/descriptor.h"
 #include "io/poller_factory.h"
@@ -15,6 +16,15 @@
 #include "io/uring_poller.h"
 
 namespace sluice::io {
+
+// Plays the kernel's part where no test can make the kernel do it for certain.
+class UringPollerPeer {
+  public:
+    static void claim_deferred_work(UringPoller& poller) {
+        std::atomic_ref<unsigned>(*poller.ring_.sq.kflags).fetch_or(IORING_SQ_TASKRUN);
+    }
+};
+
 namespace {
 
 struct Recorder : Watch {
@@ -54,6 +64,18 @@ struct Pair {
     Descriptor ours;
     Descriptor peer;
 };
+
+// Waits until the condition holds; false if it does not for so long that it never will.
+template <class F>
+bool becomes_true(F condition) {
+    const SystemClock clock;
+    const TimeNs give_up_ns = clock.now_ns() + 20 * kSecond;
+    while (!condition()) {
+        if (clock.now_ns() >= give_up_ns) return false;
+        std::this_thread::yield();
+    }
+    return true;
+}
 
 class PollerTest : public testing::TestWithParam<const char*> {
   protected:
@@ -322,6 +344,38 @@ TEST_P(PollerTest, MoreEventsThanTheQueueHolds) {
     poll_out();
 }
 
+// A client that sends a burst when the last one has been answered: an event that the poller keeps
+// to itself until another one comes stops it for good.
+TEST_P(PollerTest, NoEventWaitsForTheNext) {
+    constexpr int kRounds = 30'000;
+    Pair pairs[4];
+    std::vector<std::unique_ptr<Recorder>> watches;
+    std::atomic<int> answered{0};
+    for (Pair& pair : pairs) {
+        watches.push_back(std::make_unique<Recorder>(pair.ours.get()));
+        watches.back()->then = [&](Recorder&) {
+            answered.fetch_add(static_cast<int>(pair.drain()));
+        };
+        ASSERT_TRUE(poller_->add(*watches.back(), kReadable).has_value());
+    }
+    std::atomic<bool> over{false};
+    bool stalled = false;
+    std::thread client([&] {
+        for (int sent = 0; sent < kRounds * std::ssize(pairs) && !stalled;) {
+            for (Pair& pair : pairs) pair.feed();
+            sent += std::ssize(pairs);
+            stalled = !becomes_true([&] { return answered.load() == sent; });
+        }
+        over.store(true);
+        poller_->wake();
+    });
+    while (!over.load()) poller_->poll(kNever);
+    client.join();
+    EXPECT_FALSE(stalled);
+    EXPECT_EQ(answered.load(), kRounds * std::ssize(pairs));
+    for (auto& watch : watches) poller_->remove(*watch);
+}
+
 INSTANTIATE_TEST_SUITE_P(Pollers, PollerTest, testing::Values("epoll", "io_uring"),
                          [](const auto& info) { return std::string(info.param); });
 
@@ -352,6 +406,32 @@ TEST(UringPoller, BatchesSystemCalls) {
     poller.poll(0);
     // The kernel yields 20 completions a call: one for each poll removed, one for each removal.
     EXPECT_LE(poller.system_calls(), before + 1 + 1 + 2 * 50 / 20);
+}
+
+// The kernel may leave the flag for deferred work set with no work left: see collect_deferred().
+TEST(UringPoller, FlagWithoutWorkEndsTheTurn) {
+    auto made = UringPoller::create();
+    if (!made) GTEST_SKIP() << made.error().message();
+    UringPoller& poller = **made;
+    Pair pair;
+    Recorder watch(pair.ours.get());
+    ASSERT_TRUE(poller.add(watch, kReadable).has_value());
+    poller.poll(0);
+    std::atomic<bool> over{false};
+    std::thread rescuer([&] {
+        if (!becomes_true([&] { return over.load(); })) poller.wake();
+    });
+    const std::uint64_t before = poller.system_calls();
+    UringPollerPeer::claim_deferred_work(poller);
+    EXPECT_EQ(poller.poll(0), 0u);
+    over.store(true);
+    rescuer.join();
+    EXPECT_LE(poller.system_calls(), before + 2);
+    pair.feed();
+    EXPECT_EQ(poller.poll(kNever), 1u);
+    EXPECT_EQ(watch.calls, 1);
+    poller.remove(watch);
+    poller.poll(0);
 }
 
 }  // namespace

@@ -184,16 +184,29 @@ unsigned UringPoller::poll(TimeNs timeout_ns) {
     } else if (to_submit || kernel_has_work()) {
         enter(0, 0);
     }
-    // With DEFER_TASKRUN a call may yield no more than 20 completions; the flag says if there are
-    // more.
-    while ((ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0 && kernel_has_work() &&
-           io_uring_cq_ready(&ring_) < limits::kEventsPerPoll) {
-        enter(0, 0);
-    }
+    collect_deferred();
     return reap();
 }
 
-// True if a call would bring completions: deferred ones, or those that found the ring full. Without
+// With DEFER_TASKRUN a call may yield no more than 20 completions; the flag says if there are more.
+//
+// The flag may lie: whoever makes work for the ring queues it first and sets the flag then, so a
+// call that comes in between runs the work, and the flag is set when nothing is left. It stays
+// until the next work is run; calls without work do not clear it. So a call that has brought
+// nothing is the last one of this turn. Going on would wait for the next event, which may never
+// come: the peers may be waiting for answers to the very completions that lie in the ring.
+void UringPoller::collect_deferred() {
+    if ((ring_.flags & IORING_SETUP_DEFER_TASKRUN) == 0) return;
+    unsigned collected = io_uring_cq_ready(&ring_);
+    while (kernel_has_work() && collected < limits::kEventsPerPoll) {
+        enter(0, 0);
+        const unsigned now = io_uring_cq_ready(&ring_);
+        if (now == collected) return;
+        collected = now;
+    }
+}
+
+// True if a call may bring completions: deferred ones, or those that found the ring full. Without
 // the flag only the call itself can tell.
 bool UringPoller::kernel_has_work() noexcept {
     if ((ring_.flags & IORING_SETUP_TASKRUN_FLAG) == 0) return true;

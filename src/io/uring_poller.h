@@ -43,6 +43,8 @@ class UringPoller final : public Poller {
     std::uint64_t system_calls() const noexcept { return system_calls_; }
 
   private:
+    friend class UringPollerPeer;  // the tests'
+
     // Tokens of the table have a generation in the upper half, which starts at 1; these cannot
     // occur.
     static constexpr std::uint64_t kWakeToken = 1;
@@ -62,6 +64,7 @@ class UringPoller final : public Poller {
     void prepare_poll(int fd, unsigned mask, std::uint64_t token);
     io_uring_sqe* next_sqe();
     unsigned publish_submissions() noexcept;
+    void collect_deferred();
     bool kernel_has_work() noexcept;
     void enter(unsigned wait_for, TimeNs timeout_ns);
     unsigned reap();
