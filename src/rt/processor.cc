@@ -17,7 +17,8 @@ std::uint64_t next_random(std::uint64_t& state) noexcept {
 Fiber* Processor::pop() {
     if (bag_ != nullptr) return pop_random();
     if (run_next_.load(std::memory_order_relaxed) != nullptr) {
-        if (++run_next_streak_ <= limits::kRunNextMax || queue.size() == 0) {
+        const bool others_wait = queue.size() > 0 || !arrivals_.empty() || !inbox.empty();
+        if (++run_next_streak_ <= limits::kRunNextMax || !others_wait) {
             if (Fiber* fiber = run_next_.exchange(nullptr, std::memory_order_acq_rel)) return fiber;
         }
     }

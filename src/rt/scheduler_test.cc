@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <memory>
 #include <thread>
 
 #include "rt/baton_testing.h"
+#include "rt/null_poller.h"
+#include "rt/poller.h"
 #include "rt/runtime.h"
 #include "rt/timer.h"
 
@@ -32,6 +35,37 @@ TEST(Scheduler, PingPongWakesNobody) {
         wakes = runtime.stats().wakes - wakes_before;
     });
     EXPECT_EQ(wakes, 0U);
+}
+
+// Two fibers that answer each other for ever leave room for one that arrives.
+TEST(Scheduler, PingPongLetsArrivalsIn) {
+    constexpr int kRounds = 100'000;
+    Runtime runtime({.workers = 1});
+    int answers = 0;
+    bool arrived = false;
+    bool over = false;
+    Baton asked;
+    Baton answered;
+    runtime.run([&] {
+        spawn([&] {
+            while (true) {
+                asked.wait();
+                if (over) return;
+                ++answers;
+                answered.post();
+            }
+        });
+        yield();
+        spawn_on(runtime, 0, [&] { arrived = true; });
+        while (!arrived && answers < kRounds) {
+            asked.post();
+            answered.wait();
+        }
+        over = true;
+        asked.post();
+    });
+    EXPECT_TRUE(arrived);
+    EXPECT_LT(answers, 1'000);
 }
 
 TEST(Scheduler, SpawnAndJoinWakesNobody) {
@@ -78,6 +112,66 @@ TEST(Scheduler, SleepingRuntimeDoesNotPollAround) {
     });
     // One sleep of this worker; the others may wake once for a timer that they guard.
     EXPECT_LE(polls, 12U);
+}
+
+// Resumes two fibers at once, as a poller does with two sockets.
+class PairPoller final : public Poller {
+  public:
+    unsigned poll(TimeNs timeout_ns) override {
+        thread_.store(std::this_thread::get_id());
+        if (timeout_ns == 0 || parked_[0] == nullptr || parked_[1] == nullptr) {
+            return waiting_.poll(timeout_ns);
+        }
+        for (auto& fiber : parked_) ready(fiber.exchange(nullptr));
+        return 2;
+    }
+    void wake() noexcept override {
+        if (std::this_thread::get_id() == thread_.load()) ++own_wakes_;
+        waiting_.wake();
+    }
+    bool idle() const override { return false; }
+
+    void wait(int index) {
+        park(WaitReason::kIo, [this, index](Fiber* fiber) {
+            parked_[index].store(fiber);
+            waiting_.wake();
+            return true;
+        });
+    }
+    int own_wakes() const { return own_wakes_.load(); }
+
+  private:
+    NullPoller waiting_;
+    std::atomic<Fiber*> parked_[2] = {};
+    std::atomic<std::thread::id> thread_;
+    std::atomic<int> own_wakes_ = 0;
+};
+
+// Events that end a worker's sleep may wake another, but not the one that is awake with them.
+TEST(Scheduler, NoWorkerWakesItself) {
+    auto owned = std::make_unique<PairPoller>();
+    PairPoller& poller = *owned;
+    Options options;
+    options.workers = 2;
+    options.make_poller = [&](unsigned worker) -> std::unique_ptr<Poller> {
+        if (worker == 0) return std::move(owned);
+        return std::make_unique<NullPoller>();
+    };
+    int own_wakes = -1;
+    Runtime runtime(std::move(options));
+    runtime.run([&] {
+        Baton done;
+        for (int index = 0; index < 2; ++index) {
+            spawn([&, index] {
+                for (int i = 0; i < 1'000; ++i) poller.wait(index);
+                done.post();
+            });
+        }
+        done.wait();
+        done.wait();
+        own_wakes = poller.own_wakes();
+    });
+    EXPECT_EQ(own_wakes, 0);
 }
 
 // A worker that is stuck in a long slice has its timers run by an idle one.

@@ -76,6 +76,7 @@ class Worker {
     void sleep();
     TimeNs sleep_timeout_ns();
     unsigned poll(TimeNs timeout_ns);
+    unsigned take_events(TimeNs timeout_ns);
     unsigned run_timers();
     void stop_spinning();
 

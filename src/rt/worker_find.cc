@@ -134,32 +134,44 @@ void Worker::sleep() {
         }
         return;
     }
-    poll(sleep_timeout_ns());
+    const unsigned events = take_events(sleep_timeout_ns());
     spinning_ = scheduler_.wake_up(*this);
+    // Not before: as one of the sleepers this worker might be chosen itself.
+    if (events > 0) share_work();
     now_ticks_ = looked_at_ticks_ = scheduler_.ticks().now();
     run_timers();
 }
 
 // Until this worker's next timer is due, or one of a worker that may be stuck in a long slice.
 TimeNs Worker::sleep_timeout_ns() {
-    TimeNs deadline_ns = processor_.timers.next_deadline_ns();
+    const TimeNs own_ns = processor_.timers.next_deadline_ns();
+    TimeNs guarded_ns = kNever;
     for (const auto& other : scheduler_.workers()) {
         if (other.get() == this || other->asleep_.load(std::memory_order_relaxed)) continue;
         const TimeNs theirs_ns = other->processor_.timers.next_deadline_ns();
         if (theirs_ns > kNever - limits::kTimerRescueNs) continue;
-        deadline_ns = std::min(deadline_ns, theirs_ns + limits::kTimerRescueNs);
+        guarded_ns = std::min(guarded_ns, theirs_ns + limits::kTimerRescueNs);
     }
-    if (deadline_ns == kNever) return kNever;
-    return std::max<TimeNs>(0, deadline_ns - scheduler_.clock().now_ns());
+    if (std::min(own_ns, guarded_ns) == kNever) return kNever;
+    const TimeNs now_ns = scheduler_.clock().now_ns();
+    // The search has just passed by timers that are overdue: it may not have been this worker's
+    // turn to search. Looking again at once would only take the CPU from their owner.
+    if (guarded_ns <= now_ns) guarded_ns = now_ns + limits::kTimerRescueNs;
+    return std::max<TimeNs>(0, std::min(own_ns, guarded_ns) - now_ns);
 }
 
 unsigned Worker::poll(TimeNs timeout_ns) {
+    const unsigned events = take_events(timeout_ns);
+    if (events > 0) share_work();
+    return events;
+}
+
+unsigned Worker::take_events(TimeNs timeout_ns) {
     SLUICE_ASSERT(current_ == nullptr && !in_events_);
     processor_.counters.polls.add(1);
     in_events_ = true;
     const unsigned events = processor_.poller->poll(timeout_ns);
     in_events_ = false;
-    if (events > 0) share_work();
     return events;
 }
 
