@@ -15,6 +15,12 @@ namespace {
 
 using etcdserverpb::LeaseKeepAliveResponse;
 
+// The answer for a lease that is over, to be sent when its end is visible to every reader.
+struct LastAnswer {
+    LeaseKeepAliveResponse response;
+    bool expiring = false;  // its revocation is still to be proposed
+};
+
 // Shared by the stream and by the fiber that waits for a revocation, which may outlive it.
 class Renewer : public std::enable_shared_from_this<Renewer> {
   public:
@@ -25,9 +31,10 @@ class Renewer : public std::enable_shared_from_this<Renewer> {
     void drop();
 
   private:
-    bool renew(LeaseId id, LeaseKeepAliveResponse& response);
-    void revoke(LeaseKeepAliveResponse response);
-    bool settle_waiting(LeaseKeepAliveResponse& next);
+    bool renew(LeaseId id, LastAnswer& answer);
+    Status wait_for_end(const LastAnswer& answer);
+    void send_when_over(LastAnswer answer);
+    bool settle_waiting(LastAnswer& next);
     std::optional<LeaseId> next_waiting();
     void fail(const Error& why);
 
@@ -35,7 +42,7 @@ class Renewer : public std::enable_shared_from_this<Renewer> {
     const grpc::CallRef call_;
 
     SpinLock lock_;
-    bool revoking_ SLUICE_GUARDED_BY(lock_) = false;  // a fiber is at work; messages wait
+    bool ending_ SLUICE_GUARDED_BY(lock_) = false;  // a fiber waits for a lease's end
     bool half_closed_ SLUICE_GUARDED_BY(lock_) = false;
     bool over_ SLUICE_GUARDED_BY(lock_) = false;  // finished or cancelled
     std::deque<LeaseId> waiting_ SLUICE_GUARDED_BY(lock_);
@@ -47,18 +54,18 @@ void Renewer::take(LeaseId id) {
         SpinGuard guard(lock_);
         if (over_) return;
         too_many = waiting_.size() >= limits::kLeaseRenewalsWaiting;
-        if (revoking_ && !too_many) return waiting_.push_back(id);
+        if (ending_ && !too_many) return waiting_.push_back(id);
     }
     if (too_many) return fail(errors::kRequestTooManyRequests.error());
-    LeaseKeepAliveResponse response;
-    if (renew(id, response)) return;
+    LastAnswer answer;
+    if (renew(id, answer)) return;
     {
         SpinGuard guard(lock_);
-        SLUICE_CHECK(!revoking_);
-        revoking_ = true;
+        SLUICE_CHECK(!ending_);
+        ending_ = true;
     }
-    call_->run([self = shared_from_this(), response = std::move(response)]() mutable {
-        self->revoke(std::move(response));
+    call_->run([self = shared_from_this(), answer = std::move(answer)]() mutable {
+        self->send_when_over(std::move(answer));
     });
 }
 
@@ -66,7 +73,7 @@ void Renewer::no_more() {
     {
         SpinGuard guard(lock_);
         half_closed_ = true;
-        if (revoking_ || over_) return;
+        if (ending_ || over_) return;
         over_ = true;
     }
     call_->finish_ok();
@@ -78,45 +85,57 @@ void Renewer::drop() {
     waiting_.clear();
 }
 
-// False: the lease is over and its revocation must be waited for before `response` may be sent.
-bool Renewer::renew(LeaseId id, LeaseKeepAliveResponse& response) {
+// False: the lease is over, which must be waited for before `answer` may be sent.
+bool Renewer::renew(LeaseId id, LastAnswer& answer) {
+    LeaseKeepAliveResponse& response = answer.response;
     // The revision of a moment before the renewal, as in etcd.
     parts_.identity.fill(response.mutable_header(), parts_.store.current_revision());
     response.set_id(id);
     const Renewal renewal = parts_.lessor.renew(id);
     switch (renewal.outcome) {
-        case Renewal::Outcome::kRenewed:
-        case Renewal::Outcome::kNotFound:
-            response.set_ttl(renewal.ttl_s);
-            call_->send(grpc::Message::of(response));
-            return true;
         case Renewal::Outcome::kNotPrimary:
             fail(errors::kNotLeader.error());
             return true;
         case Renewal::Outcome::kExpiring:
+            answer.expiring = true;
+            return false;
+        case Renewal::Outcome::kNotFound:
+            // The lessor forgets a lease before the store's batch with that revocation is visible.
+            if (parts_.node.applied_index() < parts_.node.view().last_index) return false;
+            break;
+        case Renewal::Outcome::kRenewed:
             break;
     }
-    return false;
+    response.set_ttl(renewal.ttl_s);
+    call_->send(grpc::Message::of(response));
+    return true;
 }
 
-// On a fiber. An expired lease can only end, so it does no harm that the server's own expiry
-// proposes the same; the second one to be applied finds nothing.
-void Renewer::revoke(LeaseKeepAliveResponse response) {
+// An expired lease can only end, so it does no harm that the server's own expiry proposes the same;
+// the second one to be applied finds nothing.
+Status Renewer::wait_for_end(const LastAnswer& answer) {
+    if (!answer.expiring) return parts_.node.wait_applied(parts_.node.view().last_index, kNever);
+    internal::LeaseExpire expired;
+    expired.add_ids(answer.response.id());
+    const auto applied = parts_.proposer.run(EntryKind::kLeaseExpire, expired.SerializeAsString());
+    if (!applied) return sluice::fail(applied.error());
+    return {};
+}
+
+// On a fiber.
+void Renewer::send_when_over(LastAnswer answer) {
     do {
-        internal::LeaseExpire expired;
-        expired.add_ids(response.id());
-        const auto applied =
-            parts_.proposer.run(EntryKind::kLeaseExpire, expired.SerializeAsString());
-        if (!applied) return fail(applied.error());
+        const Status over = wait_for_end(answer);
+        if (!over) return fail(errors::kStopped.error());
         if (call_->done()) return;
-        call_->send(grpc::Message::of(response));
-    } while (!settle_waiting(response));
+        call_->send(grpc::Message::of(answer.response));
+    } while (!settle_waiting(answer));
 }
 
-// Answers what waits; false: `next` is another lease whose revocation must be waited for.
-bool Renewer::settle_waiting(LeaseKeepAliveResponse& next) {
+// Answers what waits; false: `next` is another one whose end must be waited for.
+bool Renewer::settle_waiting(LastAnswer& next) {
     while (const auto id = next_waiting()) {
-        next.Clear();
+        next = {};
         if (!renew(*id, next)) return false;
     }
     return true;
@@ -126,13 +145,13 @@ std::optional<LeaseId> Renewer::next_waiting() {
     bool finished = false;
     {
         SpinGuard guard(lock_);
-        SLUICE_CHECK(revoking_);
+        SLUICE_CHECK(ending_);
         if (!over_ && !waiting_.empty()) {
             const LeaseId id = waiting_.front();
             waiting_.pop_front();
             return id;
         }
-        revoking_ = false;
+        ending_ = false;
         finished = half_closed_ && !over_;
         over_ |= finished;
     }

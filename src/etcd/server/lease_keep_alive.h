@@ -2,7 +2,8 @@
 //
 // A lease whose time is over is answered with TTL 0, but only when its revocation has been applied:
 // who hears of the end may rely on the lease's keys being gone. The stream proposes that revocation
-// itself; messages that come meanwhile wait behind it (limits::kLeaseRenewalsWaiting).
+// itself if nobody has; messages that come meanwhile wait behind it
+// (limits::kLeaseRenewalsWaiting).
 //
 // Called in the connection's turn; nothing suspends there.
 #pragma once
