@@ -61,6 +61,9 @@ inline constexpr std::size_t kIoVectorParts = 256;  // parts a gathered write; k
 inline constexpr std::size_t kChunkSmallBytes = 16 << 10;  // bytes; one HTTP/2 frame, one read
 inline constexpr std::size_t kChunkLargeBytes = 64 << 10;  // bytes; one writev of a busy connection
 
+// Bytes in the kernel that an accepted socket has not sent yet; more would only delay small
+// answers.
+inline constexpr int kSocketUnsentBytes = 256 << 10;
 inline constexpr std::size_t kEventsPerPoll = 256;      // then fibers get their turn
 inline constexpr unsigned kUringSubmissions = 256;      // entries; more take a further call
 inline constexpr unsigned kUringCompletions = 4096;     // entries; beyond it the kernel keeps them
@@ -125,6 +128,12 @@ inline constexpr std::int64_t kHandshakeTimeoutNs =
 inline constexpr std::size_t kReadBytesPerTurn = 256 << 10;   // of one connection before others run
 inline constexpr std::size_t kWriteBytesPerTurn = 256 << 10;  // the same for output
 inline constexpr std::int64_t kIdleTrimNs = 1'000'000'000;    // quiet for so long: buffers go back
+inline constexpr std::int64_t kLingerNs = 1'000'000'000;      // after our last byte, for the peer's
+inline constexpr std::int64_t kHalfClosedNs = 10'000'000'000;  // for answers after the peer's end
+// What HTTP/1.1 answers to pipelined requests before the peer has read the last ones.
+inline constexpr std::size_t kHttp1OutputBytes = 256 << 10;
+// Unsent payload of one connection from which on its further requests wait in its windows.
+inline constexpr std::size_t kGrpcConnectionUnsentBytes = 16 << 20;
 inline constexpr std::uint32_t kGrpcReceiveBytesMax = 4
                                                       << 20;  // one request message, gRPC's default
 inline constexpr std::uint32_t kStreamUnsentBytes = 256

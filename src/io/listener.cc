@@ -1,6 +1,7 @@
 #include "io/listener.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,6 +26,10 @@ bool out_of_resources(int error) {
 
 Listener::Listener(Descriptor socket, OnAccept on_accept)
     : socket_(std::move(socket)), on_accept_(std::move(on_accept)), spare_(open_spare()) {}
+
+Listener::~Listener() {
+    (void)sys::shutdown(socket_.get(), SHUT_RDWR);
+}
 
 Status Listener::run(const sync::Context& context) {
     FdWaiter waiter(socket_.get());

@@ -34,6 +34,8 @@ class Listener {
     };
 
     Listener(Descriptor socket, OnAccept on_accept);
+    // Stops listening at once: a ring of the kernel may hold the socket for one more turn.
+    ~Listener();
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
 

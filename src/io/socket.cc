@@ -57,6 +57,7 @@ int accept_tcp(int listener, Address* peer) noexcept {
     if (fd < 0) return fd;
     // It can fail only on a connection that has died; the first use then says so.
     (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, limits::kSocketUnsentBytes);
     if (peer != nullptr) *peer = Address::from_sockaddr(storage);
     return fd;
 }

@@ -170,6 +170,8 @@ void EtcdServer::stop(TimeNs deadline_ns) {
     if (server_) server_->stop(deadline_ns);
     if (background_ && node_) background_->stop();
     if (node_) node_->stop();
+    if (server_)
+        server_->join();  // the calls in flight have been told; the store is theirs till now
     proposer_.attach(nullptr);
     state_machine_.reset();
     // Closing the store flushes it, and the flush is reported to the node: that goes last.

@@ -93,8 +93,19 @@ void Call::run_in_turn(TimeNs) {
         SpinGuard guard(lock_);
         posted_ = false;
     }
-    protocol_.pump(*this);
+    GrpcProtocol& protocol = protocol_;
+    const net::ConnectionRef keep(*connection_);
+    protocol.pump(*this);
     release_call(*this);
+    protocol.drop_ended_streams();
+}
+
+void Call::DeadlineTimer::run_in_turn(TimeNs) {
+    GrpcProtocol& protocol = call.protocol_;
+    const net::ConnectionRef keep(*call.connection_);
+    protocol.on_deadline(call);
+    release_call(call);  // the timer's
+    protocol.drop_ended_streams();
 }
 
 }  // namespace sluice::grpc

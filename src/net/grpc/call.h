@@ -86,8 +86,12 @@ class Call final : private net::Posted {
     void post();
     void end(std::unique_ptr<Error> error);
 
-    struct DeadlineTimer : rt::Timer {
-        Call* call = nullptr;
+    // Posts itself when the deadline comes, and holds a reference until it has run or is cancelled.
+    // What its callback touches after the post is safe: the Call's destructor waits for it.
+    struct DeadlineTimer final : rt::Timer, net::Posted {
+        explicit DeadlineTimer(Call& owner) : call(owner) {}
+        void run_in_turn(TimeNs now) override;
+        Call& call;
     };
 
     GrpcProtocol& protocol_;
@@ -96,7 +100,6 @@ class Call final : private net::Posted {
     std::atomic<std::uint32_t> references_{0};
     // Set by the turn (release) once the stream is over on the wire; read by handlers (acquire).
     std::atomic<bool> cancelled_{false};
-    std::atomic<bool> deadline_passed_{false};
     std::atomic<bool> woken_{false};
     std::atomic<std::uint32_t> unsent_bytes_{0};
 
@@ -113,6 +116,9 @@ class Call final : private net::Posted {
     MessageReader reader_;
     TimeNs deadline_ns_ = kNever;
     std::uint32_t blocked_bytes_ = 0;  // given to the session, which waits for the peer's window
+    std::string held_;       // request bytes that wait until the answers before them are taken
+    bool held_end_ = false;  // and the end of the request
+    bool is_held_ = false;
     bool got_message_ = false;
     bool headers_sent_ = false;
     bool ended_ = false;     // trailers are on their way, or the stream is gone

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/check.h"
@@ -15,6 +16,18 @@ namespace sluice::grpc {
 
 using http2::HeaderField;
 using http2::HeaderId;
+
+namespace {
+
+// "application/grpc", and with a subtype or parameters.
+bool is_grpc(std::string_view content_type) {
+    constexpr std::string_view kBase = "application/grpc";
+    if (!content_type.starts_with(kBase)) return false;
+    return content_type.size() == kBase.size() || content_type[kBase.size()] == '+' ||
+           content_type[kBase.size()] == ';';
+}
+
+}  // namespace
 
 ResponseFields::ResponseFields()
     : status_200(fields.add(":status", "200")),
@@ -34,31 +47,68 @@ GrpcProtocol::~GrpcProtocol() = default;
 bool GrpcProtocol::feed(std::string_view bytes, TimeNs now, net::TurnScratch& scratch) {
     now_ = now;
     const bool go_on = session_.feed(bytes, now, scratch.headers) == http2::FeedResult::kContinue;
-    ended_streams_.clear();
+    for (const CallRef& call : undelivered_) {
+        if (!call->ended_ && !call->got_message_) arm_deadline(*call);
+    }
+    undelivered_.clear();
+    drop_ended_streams();
     return go_on;
 }
 
 void GrpcProtocol::produce(TimeNs now) {
     now_ = now;
     session_.produce(now);
-    ended_streams_.clear();
+    if (!held_calls_.empty()) take_held();
+    drop_ended_streams();
+}
+
+void GrpcProtocol::input_ended(TimeNs now) {
+    now_ = now;
+    input_ended_ = true;
+    session_.end_input();
+    drop_ended_streams();
+}
+
+void GrpcProtocol::trim() {
+    session_.trim();
+    if (ended_streams_.empty()) ended_streams_.shrink_to_fit();
+    undelivered_.shrink_to_fit();
+    refused_.shrink_to_fit();
+    held_calls_.shrink_to_fit();
 }
 
 void GrpcProtocol::closed() {
     session_.terminate(http2::ErrorCode::kNoError);
-    ended_streams_.clear();
+    held_calls_.clear();
+    drop_ended_streams();
+}
+
+// The destructors may end other calls of this connection, whose streams then join the list.
+void GrpcProtocol::drop_ended_streams() {
+    while (!ended_streams_.empty()) {
+        const auto stream = std::move(ended_streams_.back());
+        ended_streams_.pop_back();
+    }
 }
 
 // ---- requests
 
 void GrpcProtocol::on_headers(http2::StreamId id, void* user, http2::HeaderBlock& block,
                               bool end_stream) {
-    if (user != nullptr) {  // trailers
-        if (end_stream) half_close(*static_cast<Call*>(user));
+    if (block.is_trailers()) {
+        if (!end_stream) return;
+        if (user == nullptr) {
+            answer_refused(id);
+        } else {
+            on_data(id, user, {}, true);
+        }
         return;
     }
     const std::optional<Head> head = read_head(id, block);
-    if (!head) return;
+    if (!head) {
+        if (end_stream) answer_refused(id);
+        return;
+    }
     open(id, *head);
     if (end_stream && session_.user(id) != nullptr)
         half_close(*static_cast<Call*>(session_.user(id)));
@@ -93,13 +143,14 @@ std::optional<GrpcProtocol::Head> GrpcProtocol::read_head(http2::StreamId id,
                 break;
         }
     }
-    if (!content_type.starts_with("application/grpc")) {
-        refuse_http(id, "415",
-                    fmt::format("invalid gRPC request content-type \"{}\"\n", content_type));
+    if (!is_grpc(content_type)) {
+        refused_.emplace_back(
+            id, "415", fmt::format("invalid gRPC request content-type \"{}\"\n", content_type));
         return std::nullopt;
     }
     if (method != "POST") {
-        refuse_http(id, "405", fmt::format("invalid gRPC request method \"{}\"\n", method));
+        refused_.emplace_back(id, "405",
+                              fmt::format("invalid gRPC request method \"{}\"\n", method));
         return std::nullopt;
     }
     head.method = config_.services.find(path);
@@ -137,7 +188,15 @@ void GrpcProtocol::refuse(http2::StreamId id, const Error& error) {
     session_.release(id);
 }
 
-void GrpcProtocol::refuse_http(http2::StreamId id, std::string_view status, std::string_view text) {
+void GrpcProtocol::answer_refused(http2::StreamId id) {
+    const auto it = std::ranges::find(refused_, id, &Refused::id);
+    if (it == refused_.end()) return;
+    const Refused refused = std::move(*it);
+    refused_.erase(it);
+    answer_http(id, refused.status, refused.text);
+}
+
+void GrpcProtocol::answer_http(http2::StreamId id, std::string_view status, std::string_view text) {
     const std::array fields = {HeaderField::text(":status", status),
                                HeaderField::text("content-type", "text/plain; charset=utf-8")};
     session_.send_headers(id, fields, false);
@@ -149,31 +208,83 @@ void GrpcProtocol::refuse_http(http2::StreamId id, std::string_view status, std:
 void GrpcProtocol::open(http2::StreamId id, const Head& head) {
     auto* call = new Call(*this, connection_, *head.method, id);
     retain_call(*call);  // the session's, until release()
+    calls_ += 1;
     session_.set_user(id, call);
     call->account.begin(connection_.ready_at());
     call->account.charge(Stage::kRunQueue, connection_.turn_began_at());
     head.method->started.fetch_add(1, std::memory_order_relaxed);
     if (head.timeout_ns != kNever)
         call->deadline_ns_ = now_ + std::min(head.timeout_ns, kNever - now_);
-    if (head.method->kind == MethodKind::kUnary) return;
     CallRef keep(*call);
+    const bool has_deadline = call->deadline_ns_ != kNever;
+    if (head.method->kind == MethodKind::kUnary) {
+        // Most often the message follows in the same read, and is answered at once.
+        if (has_deadline) undelivered_.push_back(std::move(keep));
+        return;
+    }
     call->stream_ = head.method->stream(CallRef(*call));
-    if (call->deadline_ns_ != kNever && !call->ended_) arm_deadline(*call);
+    if (call->released_) {
+        ended_streams_.push_back(std::move(call->stream_));  // it has ended in its constructor
+    } else if (has_deadline && !call->ended_) {
+        arm_deadline(*call);
+    }
 }
 
 void GrpcProtocol::on_data(http2::StreamId id, void* user, std::string_view bytes,
                            bool end_stream) {
-    if (user == nullptr) return session_.consume(id, bytes.size());
-    CallRef call(*static_cast<Call*>(user));
-    const Status fed = call->reader_.feed(bytes, [&](std::string_view message) {
-        if (!call->ended_) deliver(*call, message);
-    });
-    session_.consume(id, bytes.size());
-    if (!fed) {
-        if (!call->ended_) finish_on_wire(*call, &fed.error());
+    if (user == nullptr) {
+        session_.consume(id, bytes.size());
+        if (end_stream) answer_refused(id);
         return;
     }
-    if (end_stream && !call->ended_) half_close(*call);
+    CallRef call(*static_cast<Call*>(user));
+    if (call->is_held_ || (!call->ended_ && is_congested(*call))) {
+        return hold(*call, bytes, end_stream);
+    }
+    take_payload(*call, bytes, end_stream);
+    session_.consume(id, bytes.size());
+}
+
+void GrpcProtocol::take_payload(Call& call, std::string_view bytes, bool end_stream) {
+    if (call.ended_) return;
+    const Status fed = call.reader_.feed(bytes, [&](std::string_view message) {
+        if (!call.ended_) deliver(call, message);
+    });
+    if (call.ended_) return;
+    if (!fed) {
+        finish_on_wire(call, &fed.error());
+    } else if (end_stream) {
+        half_close(call);
+    }
+}
+
+// A client that asks without reading the answers must not fill our memory with them. Its requests
+// stay unread in their flow-control windows until it has taken some.
+bool GrpcProtocol::is_congested(const Call& call) const {
+    return call.unsent_bytes() >= limits::kStreamUnsentBytes ||
+           session_.pending_bytes() >= limits::kGrpcConnectionUnsentBytes;
+}
+
+void GrpcProtocol::hold(Call& call, std::string_view bytes, bool end_stream) {
+    if (!std::exchange(call.is_held_, true)) held_calls_.emplace_back(call);
+    call.held_.append(bytes);
+    call.held_end_ |= end_stream;
+}
+
+void GrpcProtocol::take_held() {
+    std::vector<CallRef> calls;
+    calls.swap(held_calls_);
+    for (CallRef& call : calls) {
+        if (!call->ended_ && is_congested(*call)) {
+            held_calls_.push_back(std::move(call));
+            continue;
+        }
+        call->is_held_ = false;
+        const std::string bytes = std::exchange(call->held_, {});
+        const bool end_stream = std::exchange(call->held_end_, false);
+        take_payload(*call, bytes, end_stream);
+        session_.consume(call->stream_id_, bytes.size());
+    }
 }
 
 void GrpcProtocol::deliver(Call& call, std::string_view message) {
@@ -188,7 +299,7 @@ void GrpcProtocol::deliver(Call& call, std::string_view message) {
     }
     call.got_message_ = true;
     call.method_.unary(CallRef(call), message);
-    if (call.deadline_ns_ != kNever && !call.ended_) arm_deadline(call);
+    if (call.deadline_ns_ != kNever && !call.ended_ && !call.deadline_timer_) arm_deadline(call);
 }
 
 void GrpcProtocol::half_close(Call& call) {
@@ -219,11 +330,6 @@ void GrpcProtocol::pump(Call& call) {
         finished = call.finished_;
     }
     CallRef keep(call);
-    if (call.deadline_passed_.exchange(false, std::memory_order_relaxed)) {
-        release_call(call);  // the timer's reference
-        const Error late(Code::kDeadlineExceeded, "context deadline exceeded");
-        if (!call.ended_ && !finished) finish_on_wire(call, &late);
-    }
     for (Message& message : messages) {
         if (call.ended_) break;
         send_message(call, message);
@@ -263,7 +369,7 @@ void GrpcProtocol::send_end(Call& call, const Error* error) {
     call.ended_ = true;
     const Code code = error ? error->code() : Code::kOk;
     call.method_.handled[static_cast<std::size_t>(code)].fetch_add(1, std::memory_order_relaxed);
-    if (call.deadline_timer_ && call.deadline_timer_->cancel()) release_call(call);
+    disarm_deadline(call);
     if (!error) {
         send_headers(call);
         const HeaderField trailer = HeaderField::shared(config_.response.grpc_status_ok);
@@ -296,8 +402,7 @@ void GrpcProtocol::cancel(Call& call, Code) {
     const bool handler_never_ran = call.method_.kind == MethodKind::kUnary && !call.got_message_;
     if (call.stream_) {
         call.stream_->on_cancel();
-        ended_streams_.push_back(std::move(call.stream_));
-        release(call);
+        release(call);  // if on_cancel() has not finished it
     } else if (handler_never_ran) {
         release(call);
     }
@@ -306,6 +411,8 @@ void GrpcProtocol::cancel(Call& call, Code) {
 // The handler has stopped: the stream no longer counts, and the session's reference goes.
 void GrpcProtocol::release(Call& call) {
     if (std::exchange(call.released_, true)) return;
+    SLUICE_ASSERT(calls_ > 0);
+    calls_ -= 1;
     if (call.stream_) ended_streams_.push_back(std::move(call.stream_));
     if (call.method_.kind == MethodKind::kUnary) {
         config_.stages.record(rt::current_worker()->index(), call.account);
@@ -323,27 +430,44 @@ void GrpcProtocol::on_writable(http2::StreamId, void* user) {
     if (call->stream_) call->stream_->on_writable();
 }
 
-void GrpcProtocol::on_closed(http2::StreamId, void* user, http2::ErrorCode code) {
-    if (user == nullptr) return;
+void GrpcProtocol::on_closed(http2::StreamId id, void* user, http2::ErrorCode code) {
+    if (user == nullptr) {
+        if (std::erase_if(refused_, [id](const Refused& r) { return r.id == id; }) > 0) {
+            session_.release(id);
+        }
+        return;
+    }
     CallRef call(*static_cast<Call*>(user));
     if (!call->ended_) {
         const Code status = code_from_http2_error(static_cast<std::uint32_t>(code));
         call->method_.handled[static_cast<std::size_t>(status)].fetch_add(
             1, std::memory_order_relaxed);
-        if (call->deadline_timer_ && call->deadline_timer_->cancel()) release_call(*call);
+        disarm_deadline(*call);
         cancel(*call, status);
     }
 }
 
 void GrpcProtocol::arm_deadline(Call& call) {
-    call.deadline_timer_ = std::make_unique<Call::DeadlineTimer>();
-    call.deadline_timer_->call = &call;
-    retain_call(call);  // the timer's, until it is cancelled or pump() has seen that it fired
+    SLUICE_ASSERT(call.deadline_timer_ == nullptr);
+    call.deadline_timer_ = std::make_unique<Call::DeadlineTimer>(call);
+    retain_call(call);  // the timer's, until it is cancelled or has run in a turn
     call.deadline_timer_->arm(call.deadline_ns_, [](rt::Timer& timer) {
-        Call& late = *static_cast<Call::DeadlineTimer&>(timer).call;
-        late.deadline_passed_.store(true, std::memory_order_relaxed);
-        late.hand_over();  // the turn gives up the timer's reference
+        auto& late = static_cast<Call::DeadlineTimer&>(timer);
+        late.call.connection_->post(late);
     });
+}
+
+void GrpcProtocol::disarm_deadline(Call& call) {
+    if (call.deadline_timer_ && call.deadline_timer_->cancel()) release_call(call);
+}
+
+void GrpcProtocol::on_deadline(Call& call) {
+    {
+        SpinGuard guard(call.lock_);
+        if (call.finished_) return;  // its answer is in the queue
+    }
+    const Error late(Code::kDeadlineExceeded, "context deadline exceeded");
+    if (!call.ended_) finish_on_wire(call, &late);
 }
 
 }  // namespace sluice::grpc

@@ -49,15 +49,27 @@ class GrpcProtocol final : public net::Protocol, private http2::SessionHandler {
     void produce(TimeNs now) override;
     bool wants_input() const override { return session_.wants_input(); }
     void drain(TimeNs now) override { session_.drain(now); }
-    bool finished() const override { return session_.is_closed() || session_.drained(); }
-    bool idle() const override { return session_.streams() == 0; }
-    void trim() override { session_.trim(); }
+    void input_ended(TimeNs now) override;
+    bool finished() const override {
+        // After the peer's end nothing opens its windows any more.
+        return session_.drained() ||
+               (input_ended_ && calls_ == 0 && !session_.has_output_waiting());
+    }
+    bool serving() const override { return session_.streams() != 0; }
+    void trim() override;
+    bool can_ping() const override { return session_.has_peer_settings(); }
     void ping() override { session_.ping(0); }
     void closed() override;
 
   private:
     friend class Call;
 
+    // A request that is no gRPC call: answered in plain HTTP when it has come whole.
+    struct Refused {
+        http2::StreamId id;
+        std::string_view status;
+        std::string text;
+    };
     struct Head {
         Method* method = nullptr;
         TimeNs timeout_ns = kNever;
@@ -71,8 +83,13 @@ class GrpcProtocol final : public net::Protocol, private http2::SessionHandler {
 
     std::optional<Head> read_head(http2::StreamId id, http2::HeaderBlock& block);
     void refuse(http2::StreamId id, const Error& error);
-    void refuse_http(http2::StreamId id, std::string_view status, std::string_view text);
+    void answer_http(http2::StreamId id, std::string_view status, std::string_view text);
+    void answer_refused(http2::StreamId id);
     void open(http2::StreamId id, const Head& head);
+    bool is_congested(const Call& call) const;
+    void hold(Call& call, std::string_view bytes, bool end_stream);
+    void take_held();
+    void take_payload(Call& call, std::string_view bytes, bool end_stream);
     void deliver(Call& call, std::string_view message);
     void half_close(Call& call);
 
@@ -84,6 +101,9 @@ class GrpcProtocol final : public net::Protocol, private http2::SessionHandler {
     void cancel(Call& call, Code code);
     void release(Call& call);
     void arm_deadline(Call& call);
+    void disarm_deadline(Call& call);
+    void on_deadline(Call& call);
+    void drop_ended_streams();
 
     net::Connection& connection_;
     const GrpcConfig& config_;
@@ -91,6 +111,11 @@ class GrpcProtocol final : public net::Protocol, private http2::SessionHandler {
     TimeNs now_ = 0;  // of this turn
     // Streams that ended while one of their own functions may still be running.
     std::vector<std::unique_ptr<ServerStream>> ended_streams_;
+    std::vector<CallRef> undelivered_;  // unary calls with a deadline that this feed() has opened
+    std::vector<Refused> refused_;      // their requests are not complete yet
+    std::vector<CallRef> held_calls_;   // with Call::held_ not empty, the oldest first
+    std::uint32_t calls_ = 0;           // not released
+    bool input_ended_ = false;
 };
 
 }  // namespace sluice::grpc

@@ -76,6 +76,16 @@ bool Session::finish_drain(std::uint64_t ping_payload) {
     return true;
 }
 
+void Session::end_input() {
+    SLUICE_ASSERT(role_ == Role::kServer && scratch_ == nullptr);
+    for (const StreamId id : streams_.ids()) {
+        Stream* stream = streams_.find(id);
+        if (stream == nullptr || stream->remote_ended || stream->is_wire_closed()) continue;
+        if (stream->is_released) continue;  // its answer is on its way, and ends it
+        close_stream(*stream, ClosedHow::kResetByPeer, ErrorCode::kCancel, Tell::kYes);
+    }
+}
+
 void Session::terminate(ErrorCode code, std::string_view debug) {
     if (!is_closed_) {
         write_goaway(last_peer_id_, code, debug);

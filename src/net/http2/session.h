@@ -140,6 +140,10 @@ class Session {
     void drain(TimeNs now);
     bool drained() const noexcept;
 
+    // The transport will bring nothing more, but may still take output: every stream whose request
+    // is not complete ends with on_closed(kCancel). Server only.
+    void end_input();
+
     // Ends the connection: GOAWAY with `code` unless one was sent, on_closed for every stream that
     // is neither closed nor released, queued DATA dropped. feed() returns kClose from now on;
     // release() is still owed. May be called again, without effect.
@@ -185,6 +189,7 @@ class Session {
 
     // ---- state
 
+    bool has_peer_settings() const noexcept { return has_peer_settings_; }  // the handshake is over
     bool is_closed() const noexcept { return is_closed_; }  // feed() would return kClose
     ErrorCode close_code() const noexcept { return close_code_; }
     std::string_view close_reason() const noexcept {

@@ -18,6 +18,12 @@ namespace {
 // HTTP/1 request begins with the method PRI.
 constexpr std::string_view kHttp2Start = "PRI * HTTP/2.0\r\n";
 
+// Methods are letters; an empty line may stand before them (RFC 9112 section 2.2). Others, a TLS
+// record for example, might never send the end of line that the parser waits for.
+bool may_begin_http(char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '\r' || c == '\n';
+}
+
 std::string_view as_text(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -35,24 +41,28 @@ Connection::~Connection() {
     SLUICE_CHECK(state_.load(std::memory_order_relaxed) == kIdle);
 }
 
+// The poller comes before the server's list: once listed, another worker may end the connection,
+// and must then find the registration complete. The poller's callbacks do not interfere: they run
+// on this very worker, after this function.
 void Connection::start(Server& server, io::Descriptor socket) {
     auto* connection = new Connection(server, socket.release());
+    connection->retain();  // for this function
     const TimeNs now = server.clock_.now_ns();
     connection->last_input_ns_ = now;
-    server.add(*connection);
-    connection->retain();  // for this function
+    connection->silent_since_ns_ = now;
     const Status added = io::current_poller().add(*connection, io::kReadable | io::kWritable);
-    if (!added) {
-        connection->abort();
-    } else {
-        connection->signal(kTimerFired);  // the first turn arms the handshake's deadline
-    }
+    server.add(*connection);
+    // The first turn arms the handshake's deadline.
+    connection->signal(added ? kTimerFired : kAbortAsked);
     connection->release();
 }
 
 void Connection::release() noexcept {
     // Acquire-release: pairs with the other holders' decrements, before their work is torn down.
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    Server& server = server_;
+    delete this;
+    server.destroyed_one();
 }
 
 void Connection::on_ready(io::Watch& watch, std::uint32_t events) {
@@ -60,18 +70,18 @@ void Connection::on_ready(io::Watch& watch, std::uint32_t events) {
     std::uint32_t flags = 0;
     if (events & (io::kReadable | io::kHangup)) flags |= kReadReady;
     if (events & (io::kWritable | io::kHangup)) flags |= kWriteReady;
+    if (events & io::kHangup) flags |= kHungUp;
     connection.signal(flags);
 }
 
 void Connection::on_timer(rt::Timer& timer) {
-    Connection& connection = *static_cast<TimerSlot&>(timer).connection;
-    connection.signal(kTimerFired);
-    connection.release();  // the armed timer's reference
+    // No reference of its own: close() and arm_timer() wait until this does not run.
+    static_cast<TimerSlot&>(timer).connection->signal(kTimerFired);
 }
 
 void Connection::signal(std::uint32_t flags) {
     const std::uint32_t before = flags_.fetch_or(flags, std::memory_order_release);
-    // A socket that became writable with nothing to write needs no turn of its own.
+    // Whoever set the flags first asks for the turn that will see them.
     if ((before & flags) == flags) return;
     schedule();
 }
@@ -125,8 +135,9 @@ void Connection::run_turns() {
         turn_began_at_ = server_.ticks_.now();
         turn(server_.clock_.now_ns());
         turn_fiber_.store(nullptr, std::memory_order_relaxed);
-        const bool more = !closed_ && ((readable_ && !input_over_ && protocol_wants_input()) ||
-                                       (writable_ && !output_.empty()));
+        // Each of the two makes progress or clears its flag, so this does not spin.
+        const bool more =
+            !closed_ && ((readable_ && should_read()) || (writable_ && !output_.empty()));
         std::uint32_t running = kRunning;
         if (!more && state_.compare_exchange_strong(running, kIdle, std::memory_order_acq_rel,
                                                     std::memory_order_relaxed)) {
@@ -138,8 +149,9 @@ void Connection::run_turns() {
     release();
 }
 
-bool Connection::protocol_wants_input() const {
-    return protocol_ == nullptr || protocol_->wants_input();
+bool Connection::should_read() const {
+    if (input_over_ || broken_) return false;
+    return lingering_ || (!finished_ && (protocol_ == nullptr || protocol_->wants_input()));
 }
 
 void Connection::turn(TimeNs now) {
@@ -147,61 +159,108 @@ void Connection::turn(TimeNs now) {
     const std::uint32_t flags = flags_.exchange(0, std::memory_order_acquire);
     if (flags & kReadReady) readable_ = true;
     if (flags & kWriteReady) writable_ = true;
+    if (flags & kHungUp) hung_up_ = true;
     if (closed_) return run_posted(now);
 
-    std::unique_ptr<TurnScratch> scratch = server_.borrow_scratch();
-    if (readable_ && !input_over_ && protocol_wants_input()) read_input(now, *scratch);
-    server_.return_scratch(std::move(scratch));
+    const bool was_serving = protocol_ && protocol_->serving();
+    if (input_over_ && (flags & kHungUp)) probe_half_closed();
+    if (readable_ && should_read()) read_input(now);
     run_posted(now);
+    if (was_serving || (protocol_ && protocol_->serving())) silent_since_ns_ = now;
     if (flags & kTimerFired) check_timer(now);
-    if ((flags & kDrainAsked) && protocol_) protocol_->drain(now);
-    if (flags & kDrainAsked && !protocol_) input_over_ = true;
-    if (!closed_) write_output(now);
-    if (closed_) return;
+    if ((flags & kDrainAsked) && !draining_) {
+        draining_ = true;
+        if (protocol_) protocol_->drain(now);
+    }
+    const bool wrote = !broken_ && write_output(now);
+    if (broken_ || (flags & kAbortAsked)) return close(now);
+    if (end_if_over(now, wrote)) return;
+    keep_trimmed(flags, now);
+}
 
-    const bool done = (input_over_ || (protocol_ && protocol_->finished())) && output_.empty();
-    if (done || (flags & kAbortAsked)) return close(now);
-    if (!warm_ && (flags & kReadReady)) {
-        warm_ = true;
+// After each turn: is it over? True: it is closed.
+bool Connection::end_if_over(TimeNs now, bool wrote) {
+    const bool over = protocol_ ? finished_ || protocol_->finished() : input_over_ || draining_;
+    if (!lingering_ && (over || input_over_) && (wrote || ends_at_ns_ == kNever)) {
+        end_at(now + limits::kHalfClosedNs, now);  // for as long as the peer takes something
+    }
+    if (!over || !output_.empty()) return false;
+    if (input_over_ || draining_ || !protocol_) {
+        close(now);
+        return true;
+    }
+    if (lingering_) return false;
+    finished_ = true;
+    lingering_ = true;
+    (void)sys::shutdown(fd(), SHUT_WR);
+    end_at(now + limits::kLingerNs, now);
+    return false;
+}
+
+// The timer may fire before the latest deadline: then it is armed again.
+void Connection::end_at(TimeNs deadline, TimeNs now) {
+    const TimeNs before = std::exchange(ends_at_ns_, deadline);
+    if (deadline < before) arm_timer(now);
+}
+
+// The server's sweep asks those connections for their memory that have had a turn lately and are
+// quiet now.
+void Connection::keep_trimmed(std::uint32_t flags, TimeNs now) {
+    if (flags != kTrimAsked) last_turn_ns_ = now;
+    if ((flags & kTrimAsked) == 0) {
+        if (!std::exchange(warm_, true)) server_.keep_warm(*this);
+    } else if (now - last_turn_ns_ < limits::kIdleTrimNs / 2) {
         server_.keep_warm(*this);
-    } else if (flags & kTrimAsked) {
-        if (protocol_ && protocol_->idle() && now - last_input_ns_ >= limits::kIdleTrimNs / 2) {
-            protocol_->trim();
-            warm_ = false;
-        } else if (protocol_) {
-            server_.keep_warm(*this);
-        }
+    } else {
+        warm_ = false;
+        if (protocol_) protocol_->trim();
     }
 }
 
-void Connection::read_input(TimeNs now, TurnScratch& scratch) {
-    io::Buffer buffer = io::current_poller().buffers().borrow(io::ChunkSize::kLarge);
+void Connection::read_input(TimeNs now) {
+    const io::Buffer buffer = io::current_poller().buffers().borrow(io::ChunkSize::kLarge);
+    std::unique_ptr<TurnScratch> scratch = server_.borrow_scratch();
     std::size_t total = 0;
-    while (total < limits::kReadBytesPerTurn && !input_over_ && protocol_wants_input()) {
+    while (total < limits::kReadBytesPerTurn && should_read()) {
         const ssize_t got = io::receive(fd(), buffer.span());
         if (got == -EAGAIN) {
             readable_ = false;
             break;
         }
         if (got <= 0) {
-            // The peer will send no more. What it asked for is dropped: it cannot have a use for
-            // answers once it has closed, and half-open clients must not hold memory.
-            input_over_ = true;
-            output_.clear();
+            got == 0 ? end_input(now) : void(broken_ = true);
             break;
         }
         const auto size = static_cast<std::size_t>(got);
         total += size;
         last_input_ns_ = now;
-        take_input(as_text(buffer.span().first(size)), now, scratch);
-        // Edge-triggered: a short read has emptied the socket, unless the peer has closed it too,
-        // and then another event comes.
-        if (size < buffer.size()) {
+        if (!lingering_) take_input(as_text(buffer.span().first(size)), now, *scratch);
+        // Edge-triggered: a short read has emptied the socket. The peer's end of stream may have
+        // been reported together with these bytes, and would not be reported again.
+        if (size < buffer.size() && !hung_up_) {
             readable_ = false;
             break;
         }
     }
+    server_.return_scratch(std::move(scratch));
     server_.received_.fetch_add(total, std::memory_order_relaxed);
+}
+
+// The peer has shut down its sending side, or is gone altogether: the first write will tell.
+void Connection::end_input(TimeNs now) {
+    input_over_ = true;
+    if (!protocol_ || lingering_) {
+        broken_ = true;
+        return;
+    }
+    protocol_->input_ended(now);
+}
+
+// A half-closed peer that has gone altogether is told by a reset, which only a read shows.
+void Connection::probe_half_closed() {
+    std::byte byte;
+    const ssize_t got = io::receive(fd(), std::span(&byte, 1));
+    if (got < 0 && got != -EAGAIN) broken_ = true;
 }
 
 void Connection::take_input(std::string_view bytes, TimeNs now, TurnScratch& scratch) {
@@ -215,10 +274,18 @@ void Connection::take_input(std::string_view bytes, TimeNs now, TurnScratch& scr
         detect_protocol(bytes, now);
         if (!protocol_) return;
     }
-    if (!protocol_->feed(bytes, now, scratch)) input_over_ = true;
+    if (!protocol_->feed(bytes, now, scratch)) finished_ = true;
+    if (!pingable_ && protocol_->can_ping()) {
+        pingable_ = true;
+        arm_timer(now);
+    }
 }
 
 void Connection::detect_protocol(std::string_view bytes, TimeNs now) {
+    if (!may_begin_http(bytes.front())) {
+        broken_ = true;
+        return;
+    }
     const std::size_t compared = std::min(bytes.size(), kHttp2Start.size());
     if (bytes.substr(0, compared) != kHttp2Start.substr(0, compared)) {
         protocol_ = server_.protocols_.http1(*this);
@@ -228,8 +295,7 @@ void Connection::detect_protocol(std::string_view bytes, TimeNs now) {
         first_bytes_.assign(bytes);
         return;
     }
-    first_bytes_.shrink_to_fit();
-    arm_timer(now);
+    first_bytes_ = {};
 }
 
 void Connection::run_posted(TimeNs now) {
@@ -248,7 +314,8 @@ void Connection::run_posted(TimeNs now) {
     }
 }
 
-void Connection::write_output(TimeNs now) {
+// True: the peer's kernel has taken something.
+bool Connection::write_output(TimeNs now) {
     std::size_t total = 0;
     std::array<iovec, limits::kIoVectorParts> parts;
     if (protocol_) protocol_->produce(now);
@@ -260,8 +327,7 @@ void Connection::write_output(TimeNs now) {
             break;
         }
         if (sent < 0) {
-            output_.clear();
-            input_over_ = true;
+            broken_ = true;
             break;
         }
         total += static_cast<std::size_t>(sent);
@@ -269,57 +335,63 @@ void Connection::write_output(TimeNs now) {
         if (protocol_) protocol_->produce(now);
     }
     server_.sent_.fetch_add(total, std::memory_order_relaxed);
+    return total > 0;
 }
 
 void Connection::check_timer(TimeNs now) {
     const ServerConfig& config = server_.config_;
-    if (!protocol_) {
-        if (now - last_input_ns_ >= config.handshake_timeout_ns) {
-            input_over_ = true;
-            return;
+    if (now >= ends_at_ns_) {
+        broken_ = true;
+    } else if (!pingable_) {
+        broken_ |= now - silent_since_ns_ >= config.handshake_timeout_ns;
+    } else if (ping_sent_ns_ != 0 && last_input_ns_ < ping_sent_ns_) {
+        broken_ |= now - ping_sent_ns_ >= config.keepalive_timeout_ns;
+    } else {
+        ping_sent_ns_ = 0;
+        if (config.keepalive_interval_ns > 0 &&
+            now - last_input_ns_ >= config.keepalive_interval_ns) {
+            ping_sent_ns_ = now;
+            protocol_->ping();
         }
-    } else if (ping_sent_ns_ != 0) {
-        if (last_input_ns_ >= ping_sent_ns_) {
-            ping_sent_ns_ = 0;
-        } else if (now - ping_sent_ns_ >= config.keepalive_timeout_ns) {
-            output_.clear();
-            input_over_ = true;
-            return;
-        }
-    } else if (config.keepalive_interval_ns > 0 &&
-               now - last_input_ns_ >= config.keepalive_interval_ns) {
-        ping_sent_ns_ = now;
-        protocol_->ping();
     }
-    arm_timer(now);
+    if (!broken_) arm_timer(now);
 }
 
-void Connection::arm_timer(TimeNs now) {
+TimeNs Connection::next_deadline() const {
     const ServerConfig& config = server_.config_;
     TimeNs deadline = kNever;
-    if (!protocol_) {
-        deadline = last_input_ns_ + config.handshake_timeout_ns;
+    if (!pingable_) {
+        deadline = silent_since_ns_ + config.handshake_timeout_ns;
     } else if (ping_sent_ns_ != 0) {
         deadline = ping_sent_ns_ + config.keepalive_timeout_ns;
     } else if (config.keepalive_interval_ns > 0) {
         deadline = last_input_ns_ + config.keepalive_interval_ns;
     }
-    if (timer_.cancel()) release();
+    return std::min(deadline, ends_at_ns_);
+}
+
+void Connection::arm_timer(TimeNs now) {
+    disarm_timer();
+    const TimeNs deadline = next_deadline();
     if (deadline == kNever) return;
-    retain();
     timer_.arm(std::max(deadline, now + kMillisecond), &Connection::on_timer);
+}
+
+void Connection::disarm_timer() {
+    if (!timer_.cancel()) timer_.wait_idle();
 }
 
 void Connection::close(TimeNs now) {
     SLUICE_ASSERT(!closed_);
     closed_ = true;
     if (registered()) poller()->remove(*this);
+    disarm_timer();
     // shutdown() first: with io_uring the kernel may hold the socket for one more turn.
     sys::shutdown(fd(), SHUT_RDWR);
     sys::close(fd());
     output_.clear();
-    if (timer_.cancel()) release();
     if (protocol_) protocol_->closed();
+    output_.clear();
     run_posted(now);
     server_.remove(*this);
     release();  // the server's

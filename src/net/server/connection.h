@@ -16,6 +16,12 @@
 // more is there the next turn goes to the tail of the run queue, so that one busy peer leaves room
 // for others.
 //
+// The end comes in one of four ways. The protocol has finished: what is in the output is written,
+// our side is shut down, and what the peer still sends is thrown away for limits::kLingerNs, since
+// closing at once would reset the connection and could destroy the last answer. The peer has shut
+// down its side: requests that are complete are answered, for limits::kHalfClosedNs at most. The
+// transport has failed, or abort(): closed at once. The peer is silent: see ServerConfig.
+//
 // Lifetime: intrusive references. The server's list holds one until the socket is closed; every
 // call in flight holds one, so that its answer always has somewhere to go.
 #pragma once
@@ -93,6 +99,7 @@ class Connection final : private io::Watch {
         kAbortAsked = 8,
         kTimerFired = 16,
         kTrimAsked = 32,
+        kHungUp = 64,
     };
 
     Connection(Server& server, int socket);
@@ -105,14 +112,21 @@ class Connection final : private io::Watch {
     void run_turns();
 
     void turn(TimeNs now);
-    void read_input(TimeNs now, TurnScratch& scratch);
+    bool should_read() const;
+    void read_input(TimeNs now);
     void take_input(std::string_view bytes, TimeNs now, TurnScratch& scratch);
     void detect_protocol(std::string_view bytes, TimeNs now);
-    bool protocol_wants_input() const;
+    void end_input(TimeNs now);
+    void probe_half_closed();
     void run_posted(TimeNs now);
-    void write_output(TimeNs now);
+    bool write_output(TimeNs now);
+    bool end_if_over(TimeNs now, bool wrote);
+    void end_at(TimeNs deadline, TimeNs now);
+    void keep_trimmed(std::uint32_t flags, TimeNs now);
     void check_timer(TimeNs now);
+    TimeNs next_deadline() const;
     void arm_timer(TimeNs now);
+    void disarm_timer();
     void close(TimeNs now);
 
     struct TimerSlot : rt::Timer {
@@ -134,10 +148,19 @@ class Connection final : private io::Watch {
     Ticks ready_at_ = 0;  // written by who takes the state from kIdle, read by the turn after it
     Ticks turn_began_at_ = 0;
     TimeNs last_input_ns_ = 0;
-    TimeNs ping_sent_ns_ = 0;  // 0: no ping is unanswered
+    TimeNs last_turn_ns_ = 0;
+    TimeNs silent_since_ns_ = 0;  // like last_input_ns_, and a request that is served counts too
+    TimeNs ping_sent_ns_ = 0;     // 0: no ping is unanswered
+    TimeNs ends_at_ns_ = kNever;  // closed then, whatever is left: half-closed, or lingering
     bool readable_ = false;
     bool writable_ = true;
-    bool input_over_ = false;  // the peer's end of stream, or the protocol's
+    bool hung_up_ = false;     // the end is in the socket, maybe behind bytes: read until it comes
+    bool input_over_ = false;  // the peer's end of stream has been read
+    bool finished_ = false;    // the protocol wants no more input
+    bool draining_ = false;
+    bool lingering_ = false;  // our side is shut down, input is thrown away
+    bool broken_ = false;     // the transport has failed, or the peer is gone
+    bool pingable_ = false;   // Protocol::can_ping()
     bool closed_ = false;
     bool warm_ = false;  // has run since the server last looked for idle ones
     // The server's list.

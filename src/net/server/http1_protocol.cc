@@ -1,5 +1,6 @@
 #include "net/server/http1_protocol.h"
 
+#include "base/limits.h"
 #include "net/http1/response.h"
 #include "rt/runtime.h"
 
@@ -11,9 +12,14 @@ bool Http1Protocol::feed(std::string_view bytes, TimeNs, TurnScratch&) {
     return true;
 }
 
+bool Http1Protocol::may_serve() const {
+    return !serving_ && !over_ && connection_.output().size() < limits::kHttp1OutputBytes;
+}
+
 void Http1Protocol::take_requests() {
+    if (waiting_.empty()) return;
     std::string_view bytes = waiting_;
-    while (!serving_ && !over_ && !bytes.empty()) {
+    while (may_serve() && !bytes.empty()) {
         const http1::Progress progress = parser_.feed(bytes);
         if (parser_.take_expects_continue()) connection_.output().append(http1::kContinueText);
         if (progress == http1::Progress::kRequest) {
@@ -24,6 +30,7 @@ void Http1Protocol::take_requests() {
         }
     }
     waiting_.erase(0, waiting_.size() - bytes.size());
+    if (over_ || waiting_.empty()) waiting_ = {};
 }
 
 void Http1Protocol::serve() {

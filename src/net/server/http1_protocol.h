@@ -1,8 +1,8 @@
 // HTTP/1.1 on one connection: one request at a time, each answered by the router on a fiber of its
 // own.
 //
-// While a request is being served nothing more is read; what has been read already waits, bounded
-// by what one turn reads.
+// While a request is being served, or more than limits::kHttp1OutputBytes of answers wait for the
+// peer to read them, nothing more is read; what has been read already waits, bounded by one read.
 #pragma once
 
 #include <string>
@@ -20,16 +20,20 @@ class Http1Protocol final : public Protocol, private Posted {
         : connection_(connection), router_(router) {}
 
     bool feed(std::string_view bytes, TimeNs now, TurnScratch& scratch) override;
-    void produce(TimeNs) override {}
-    bool wants_input() const override { return !serving_; }
+    void produce(TimeNs) override { take_requests(); }
+    bool wants_input() const override { return may_serve() && waiting_.empty(); }
     void drain(TimeNs) override { draining_ = true; }
-    bool finished() const override { return over_ || (draining_ && !serving_); }
-    bool idle() const override { return !serving_ && parser_.is_idle(); }
-    void trim() override {}
+    void input_ended(TimeNs) override { input_ended_ = true; }
+    bool finished() const override {
+        return over_ || ((draining_ || input_ended_) && !serving_ && waiting_.empty());
+    }
+    bool serving() const override { return serving_; }
+    void trim() override { waiting_.shrink_to_fit(); }
     void closed() override { over_ = true; }
 
   private:
     void run_in_turn(TimeNs now) override;  // the answer is ready
+    bool may_serve() const;
     void take_requests();
     void serve();
 
@@ -40,6 +44,7 @@ class Http1Protocol final : public Protocol, private Posted {
     HttpAnswer answer_;    // written by the serving fiber, then posted
     bool serving_ = false;
     bool draining_ = false;
+    bool input_ended_ = false;
     bool over_ = false;
 };
 

@@ -31,12 +31,18 @@ class Protocol {
     virtual bool wants_input() const = 0;
     // Begins a graceful end; closed once finished() is true and the output is written.
     virtual void drain(TimeNs now) = 0;
+    // The peer sends no more, but may still read (it has shut down its sending side). Requests that
+    // are complete are answered; when they are, finished() turns true.
+    virtual void input_ended(TimeNs now) = 0;
     // Nothing more will be sent or received. Asked after each turn.
     virtual bool finished() const = 0;
-    // No request is being served: keepalive may say "idle", and memory may be given back.
-    virtual bool idle() const = 0;
+    // A request is being served, so that silence of the peer is no fault of its own.
+    virtual bool serving() const = 0;
+    // Nothing has come for a while: gives memory back.
     virtual void trim() = 0;
-    // Asks the peer for a sign of life, if the protocol can.
+    // True if ping() makes a living peer answer. Else a peer that is silent for the handshake's
+    // timeout, with no request being served, is gone.
+    virtual bool can_ping() const { return false; }
     virtual void ping() {}
     // The transport is gone: cancels every request. Called once; only posted work follows.
     virtual void closed() = 0;

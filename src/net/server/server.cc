@@ -17,7 +17,7 @@ Server::Server(ServerConfig config, ProtocolFactory& protocols, const Clock& clo
 Server::~Server() {
     SLUICE_CHECK(listeners_.empty());
     SpinGuard guard(lock_);
-    SLUICE_CHECK(open_ == 0 && first_ == nullptr);
+    SLUICE_CHECK(open_ == 0 && first_ == nullptr && alive_ == 0);
 }
 
 Result<io::Address> Server::listen(const io::Address& address) {
@@ -59,6 +59,7 @@ void Server::add(Connection& connection) {
         SLUICE_ASSERT(starting_ > 0);
         starting_ -= 1;
         open_ += 1;
+        alive_ += 1;
         connection.list_next_ = first_;
         if (first_ != nullptr) first_->list_previous_ = &connection;
         first_ = &connection;
@@ -77,9 +78,29 @@ void Server::remove(Connection& connection) {
             connection.list_next_->list_previous_ = connection.list_previous_;
         SLUICE_ASSERT(open_ > 0);
         open_ -= 1;
-        if (open_ == 0 && starting_ == 0) stopper = std::exchange(stopper_, nullptr);
+        stopper = take_stopper();
     }
     if (stopper) rt::ready(stopper);
+}
+
+void Server::destroyed_one() {
+    rt::Fiber* stopper = nullptr;
+    {
+        SpinGuard guard(lock_);
+        SLUICE_ASSERT(alive_ > 0);
+        alive_ -= 1;
+        stopper = take_stopper();
+    }
+    // If there is none the server may be gone by now.
+    if (stopper) rt::ready(stopper);
+}
+
+bool Server::reached(Until until) const {
+    return open_ == 0 && starting_ == 0 && (until == Until::kClosed || alive_ == 0);
+}
+
+rt::Fiber* Server::take_stopper() {
+    return reached(stopper_until_) ? std::exchange(stopper_, nullptr) : nullptr;
 }
 
 template <class F>
@@ -108,15 +129,23 @@ void Server::stop(TimeNs deadline_ns) {
         stopping_ = true;
     }
     for_each([](Connection& c) { c.begin_drain(); });
-    if (!wait_until_empty(deadline_ns)) {
+    if (!wait(Until::kClosed, deadline_ns)) {
         for_each([](Connection& c) { c.abort(); });
-        wait_until_empty(kNever);
+        wait(Until::kClosed, kNever);
     }
-    if (sweep_timer_.cancel()) sweep_timer_.wait_idle();
+    // No connection arms the timer any more; a sweep that runs now may do so once.
+    while (!sweep_timer_.cancel()) {
+        sweep_timer_.wait_idle();
+        if (!sweep_timer_.armed()) break;
+    }
     sweep();
 }
 
-bool Server::wait_until_empty(TimeNs deadline_ns) {
+void Server::join() {
+    wait(Until::kDestroyed, kNever);
+}
+
+bool Server::wait(Until until, TimeNs deadline_ns) {
     struct Deadline : rt::Timer {
         Server* server = nullptr;
         bool passed = false;
@@ -133,9 +162,10 @@ bool Server::wait_until_empty(TimeNs deadline_ns) {
         if (stopper) rt::ready(stopper);
     };
     if (deadline_ns != kNever) deadline.arm(deadline_ns, expired);
-    rt::park(rt::WaitReason::kGroup, [this](rt::Fiber* fiber) {
+    rt::park(rt::WaitReason::kGroup, [this, until](rt::Fiber* fiber) {
         SpinGuard guard(lock_);
-        if (open_ == 0 && starting_ == 0) return false;
+        if (reached(until)) return false;
+        stopper_until_ = until;
         stopper_ = fiber;
         return true;
     });
