@@ -132,8 +132,6 @@ inline constexpr std::int64_t kLingerNs = 1'000'000'000;      // after our last 
 inline constexpr std::int64_t kHalfClosedNs = 10'000'000'000;  // for answers after the peer's end
 // What HTTP/1.1 answers to pipelined requests before the peer has read the last ones.
 inline constexpr std::size_t kHttp1OutputBytes = 256 << 10;
-// Unsent payload of one connection from which on its further requests wait in its windows.
-inline constexpr std::size_t kGrpcConnectionUnsentBytes = 16 << 20;
 inline constexpr std::uint32_t kGrpcReceiveBytesMax = 4
                                                       << 20;  // one request message, gRPC's default
 inline constexpr std::uint32_t kStreamUnsentBytes = 256

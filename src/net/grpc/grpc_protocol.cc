@@ -258,11 +258,10 @@ void GrpcProtocol::take_payload(Call& call, std::string_view bytes, bool end_str
     }
 }
 
-// A client that asks without reading the answers must not fill our memory with them. Its requests
-// stay unread in their flow-control windows until it has taken some.
+// A stream that asks without reading its answers must not fill our memory with them: its requests
+// stay in their flow-control window until it has taken some. Other calls go on meanwhile.
 bool GrpcProtocol::is_congested(const Call& call) const {
-    return call.unsent_bytes() >= limits::kStreamUnsentBytes ||
-           session_.pending_bytes() >= limits::kGrpcConnectionUnsentBytes;
+    return call.unsent_bytes() >= limits::kStreamUnsentBytes;
 }
 
 void GrpcProtocol::hold(Call& call, std::string_view bytes, bool end_stream) {

@@ -33,9 +33,9 @@ ServerBox::ServerBox(const ServerBoxOptions& options, ProtocolFactory& protocols
     std::promise<std::uint16_t> port;
     thread_ = std::thread([this, &port] {
         runtime_.run([this, &port] {
+            hold_ = std::make_unique<rt::ForeignThread>(runtime_);
             const auto address = server_->listen(io::Address::loopback(0));
             port.set_value(address ? address->port() : std::uint16_t{0});
-            hold_ = std::make_unique<rt::ForeignThread>(runtime_);
             (void)leave_.wait();
         });
     });
