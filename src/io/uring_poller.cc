@@ -119,7 +119,9 @@ void UringPoller::prepare_commands() {
         WatchTable::Registration registration{};
         if (command.kind == Command::Kind::kDisarm) {
             io_uring_sqe* sqe = next_sqe();
-            io_uring_prep_poll_remove(sqe, command.token);
+            // Not a poll removal: that fails (-EALREADY) while an event of the poll is on its way, and
+            // the poll would hold the socket open for ever. A cancel ends it after that event.
+            io_uring_prep_cancel64(sqe, command.token, 0);
             sqe->user_data = kIgnoredToken;
         } else if (watches_.find(command.token, registration)) {
             prepare_poll(registration.fd, to_poll(registration.interest), command.token);
