@@ -119,8 +119,8 @@ void UringPoller::prepare_commands() {
         WatchTable::Registration registration{};
         if (command.kind == Command::Kind::kDisarm) {
             io_uring_sqe* sqe = next_sqe();
-            // Not a poll removal: that fails (-EALREADY) while an event of the poll is on its way, and
-            // the poll would hold the socket open for ever. A cancel ends it after that event.
+            // Not a poll removal: that fails (-EALREADY) while an event of the poll is on its way,
+            // and the poll would hold the socket open for ever. A cancel ends it after that event.
             io_uring_prep_cancel64(sqe, command.token, 0);
             sqe->user_data = kIgnoredToken;
         } else if (watches_.find(command.token, registration)) {
