@@ -54,7 +54,10 @@ class SpdlogSink final : public AsyncLogSink {
         logger_->set_level(spdlog::level::trace);
     }
 
-    ~SpdlogSink() override { flush(); }
+    ~SpdlogSink() override {
+        flush();
+        pool_.reset();  // joins its thread, which still holds the logger
+    }
 
     void write(std::string_view line) override {
         logger_->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));

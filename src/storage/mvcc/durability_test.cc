@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <random>
 
@@ -111,29 +112,38 @@ TEST_P(Durability, AnAbandonedStoreIsAtItsDurableIndex) {
 
 INSTANTIATE_TEST_SUITE_P(Rounds, Durability, testing::Range(0, 4));
 
-TEST(DurabilityKill, AKilledProcessLeavesAConsistentState) {
-    for (int round = 0; round < 3; ++round) {
-        TemporaryDir dir;
-        int pipe_ends[2];
-        ASSERT_EQ(::pipe(pipe_ends), 0);
-        const pid_t child = ::fork();
-        ASSERT_GE(child, 0);
-        if (child == 0) {
-            auto store = open_store(dir.path(), false);
-            for (std::uint64_t index = 500;; index += 500) {
-                apply_to(*store, index);
-                if (index % 2000 == 0 && !store->start_flush()) ::_exit(1);
-                if (::write(pipe_ends[1], "x", 1) != 1) ::_exit(1);
-            }
+// Fills a store in a child process and kills it once it has told of `reports` times 500 entries.
+void fill_and_kill(const TemporaryDir& dir, int reports) {
+    int pipe_ends[2];
+    ASSERT_EQ(::pipe(pipe_ends), 0);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        auto store = open_store(dir.path(), false);
+        for (std::uint64_t index = 500;; index += 500) {
+            apply_to(*store, index);
+            if (index % 2000 == 0 && !store->start_flush()) ::_exit(1);
+            if (::write(pipe_ends[1], "x", 1) != 1) ::_exit(1);
         }
-        ::close(pipe_ends[1]);
-        char byte;
-        for (int i = 0; i < 9 + round; ++i) ASSERT_EQ(::read(pipe_ends[0], &byte, 1), 1);
-        ASSERT_EQ(::kill(child, SIGKILL), 0);
-        int status = 0;
-        ASSERT_EQ(::waitpid(child, &status, 0), child);
-        EXPECT_TRUE(WIFSIGNALED(status));
-        ::close(pipe_ends[0]);
+    }
+    ::close(pipe_ends[1]);
+    char byte;
+    for (int i = 0; i < reports; ++i) ASSERT_EQ(::read(pipe_ends[0], &byte, 1), 1);
+    ASSERT_EQ(::kill(child, SIGKILL), 0);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status));
+    ::close(pipe_ends[0]);
+}
+
+TEST(DurabilityDeathTest, AKilledProcessLeavesAConsistentState) {
+    std::array<TemporaryDir, 3> dirs;
+    // All children first, and this suite before others (hence its name): once a store was open, this
+    // process has threads, and forking it is not safe any more.
+    for (int round = 0; round < 3; ++round) {
+        ASSERT_NO_FATAL_FAILURE(fill_and_kill(dirs[static_cast<std::size_t>(round)], 9 + round));
+    }
+    for (const TemporaryDir& dir : dirs) {
         auto store = open_store(dir.path(), true);
         TemporaryDir fresh_dir;
         auto fresh = open_store(fresh_dir.path(), false);
