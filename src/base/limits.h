@@ -21,6 +21,8 @@ inline constexpr std::size_t kMetricFamilySizeMax = 512;
 inline constexpr unsigned kStageShardsMax = 1024;
 // The spin at start that measures the tick counter's rate to about 1e-4.
 inline constexpr std::int64_t kTickCalibrationNs = 500'000;
+// Time slice of a thread that requests wait for. given: by the kernel, its smallest
+inline constexpr std::int64_t kWakeUpSliceNs = 100'000;
 // Lines waiting for the log writer; a full queue drops the oldest.
 inline constexpr std::size_t kLogQueueLines = 4096;
 // One log line; the rest is cut.

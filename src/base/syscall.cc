@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -202,6 +203,14 @@ int epoll_wait(int epoll_fd, epoll_event* events, int count, std::int64_t timeou
 
 int eventfd(unsigned initial, int flags) noexcept {
     return value_or_errno(::eventfd(initial, flags | EFD_CLOEXEC));
+}
+
+int sched_getattr(SchedAttributes& out) noexcept {
+    return static_cast<int>(value_or_errno(::syscall(SYS_sched_getattr, 0, &out, sizeof out, 0)));
+}
+
+int sched_setattr(const SchedAttributes& attributes) noexcept {
+    return static_cast<int>(value_or_errno(::syscall(SYS_sched_setattr, 0, &attributes, 0)));
 }
 
 }  // namespace sluice::sys

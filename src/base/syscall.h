@@ -70,4 +70,20 @@ int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event* event) noexcept;
 int epoll_wait(int epoll_fd, epoll_event* events, int count, std::int64_t timeout_ns) noexcept;
 int eventfd(unsigned initial, int flags) noexcept;
 
+// Scheduling of the calling thread: the kernel's struct sched_attr as of Linux 3.14, which the C
+// library does not declare.
+struct SchedAttributes {
+    std::uint32_t size = 48;
+    std::uint32_t policy = 0;
+    std::uint64_t flags = 0;
+    std::int32_t nice = 0;
+    std::uint32_t priority = 0;
+    std::uint64_t runtime_ns = 0;  // SCHED_OTHER: the slice, from Linux 6.12 on
+    std::uint64_t deadline_ns = 0;
+    std::uint64_t period_ns = 0;
+};
+static_assert(sizeof(SchedAttributes) == 48);
+int sched_getattr(SchedAttributes& out) noexcept;
+int sched_setattr(const SchedAttributes& attributes) noexcept;
+
 }  // namespace sluice::sys

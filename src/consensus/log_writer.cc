@@ -1,10 +1,13 @@
 #include "consensus/log_writer.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/time_slice.h"
 
 namespace sluice::consensus {
 namespace {
@@ -86,6 +89,8 @@ void LogWriter::stop() {
 }
 
 void LogWriter::run() {
+    pthread_setname_np(pthread_self(), "log-writer");
+    wish_short_slices();
     Work work;
     for (;;) {
         {

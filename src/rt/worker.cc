@@ -3,6 +3,7 @@
 #include <cxxabi.h>
 
 #include "base/check.h"
+#include "base/time_slice.h"
 #include "rt/current_worker.h"
 #include "rt/scheduler.h"
 
@@ -15,6 +16,7 @@ void Worker::serve(std::unique_ptr<Poller> poller) {
     processor_.poller = std::move(poller);
     SLUICE_CHECK(current_worker() == nullptr);
     set_current_worker(this);
+    wish_short_slices();
     context_.adopt_thread();
     exceptions_ = reinterpret_cast<Fiber::ExceptionState*>(abi::__cxa_get_globals());
     now_ticks_ = scheduler_.ticks().now();
