@@ -130,6 +130,8 @@ inline constexpr std::int64_t kHandshakeTimeoutNs =
 inline constexpr std::size_t kReadBytesPerTurn = 256 << 10;   // of one connection before others run
 inline constexpr std::size_t kWriteBytesPerTurn = 256 << 10;  // the same for output
 inline constexpr std::int64_t kIdleTrimNs = 1'000'000'000;    // quiet for so long: buffers go back
+inline constexpr std::size_t kIdleTrimBatch = 64;             // connections asked for them at once
+inline constexpr std::int64_t kIdleTrimPauseNs = 1'000'000;   // between two such batches
 inline constexpr std::int64_t kLingerNs = 1'000'000'000;      // after our last byte, for the peer's
 inline constexpr std::int64_t kHalfClosedNs = 10'000'000'000;  // for answers after the peer's end
 // What HTTP/1.1 answers to pipelined requests before the peer has read the last ones.
@@ -209,6 +211,8 @@ inline constexpr std::size_t kBenchReceiveBytes = 256 * 1024;
 // How long it waits for the last answers, for its connections and for its watchers.
 inline constexpr std::int64_t kBenchDrainNs = 5'000'000'000;
 inline constexpr std::int64_t kBenchSetupNs = 60'000'000'000;
+// idle: between looks at the server's memory.
+inline constexpr std::int64_t kBenchSampleNs = 250'000'000;
 // The longest run by number of calls.
 inline constexpr std::int64_t kBenchTotalNs = 3'600'000'000'000;
 // Threads, connections and calls in flight that it accepts to be asked for.

@@ -4,6 +4,8 @@
 #include <ostream>
 
 #include "base/clock.h"
+#include "base/descriptor_limit.h"
+#include "bench/idle.h"
 #include "bench/report.h"
 #include "bench/runner.h"
 
@@ -13,8 +15,10 @@ Command::Command(CLI::App& parent)
     : command_(parent.add_subcommand(
           "bench", "Load an etcd v3 endpoint and measure rate, latency and CPU per call.")) {
     auto& c = *command_;
-    c.add_option("workload", workload_, "What to ask: put, get, range, txn, watch, empty.")
-        ->check(CLI::IsMember({"put", "get", "range", "txn", "watch", "empty"}))
+    c.add_option("workload", workload_,
+                 "What to ask: put, get, range, txn, watch, empty; or idle: what a connection "
+                 "that does nothing costs the server in memory.")
+        ->check(CLI::IsMember({"put", "get", "range", "txn", "watch", "empty", "idle"}))
         ->required();
     c.add_option("--endpoint", options_.endpoint, "ADDRESS:PORT of the server.")
         ->capture_default_str();
@@ -48,7 +52,7 @@ Command::Command(CLI::App& parent)
     c.add_option("--watch-streams", options_.watch_streams,
                  "watch: streams that the watchers are dealt out to (0: one a connection).")
         ->capture_default_str();
-    c.add_option("--method", options_.method, "empty: the gRPC method to call.")
+    c.add_option("--method", options_.method, "empty, idle: the gRPC method to call.")
         ->capture_default_str();
     c.add_option("--server-pid", options_.server_pid,
                  "Report CPU and memory of this process, a server on this machine.");
@@ -62,6 +66,8 @@ bool Command::chosen() const {
 
 int Command::run(std::ostream& out, std::ostream& err) {
     const auto ns = [](double seconds) { return static_cast<TimeNs>(seconds * 1e9); };
+    raise_descriptor_limit();
+    if (workload_ == "idle") return run_idle(out, err);
     options_.workload = parse_workload(workload_).value_or(WorkloadKind::kPut);
     options_.key_order = parse_key_order(key_order_).value_or(KeyOrder::kUniform);
     options_.duration_ns = ns(duration_s_);
@@ -79,6 +85,21 @@ int Command::run(std::ostream& out, std::ostream& err) {
     }
     out << (options_.json ? report_json(options_, *report) : report_text(options_, *report));
     return report->errors == 0 && report->calls > 0 ? 0 : 1;
+}
+
+int Command::run_idle(std::ostream& out, std::ostream& err) {
+    const IdleOptions idle{.endpoint = options_.endpoint,
+                           .connections = options_.connections,
+                           .method = options_.method,
+                           .server_pid = options_.server_pid};
+    const SystemClock clock;
+    const auto report = bench::run_idle(idle, clock);
+    if (!report) {
+        err << "sluice bench: " << report.error().message() << "\n";
+        return report.error().code() == Code::kInvalidArgument ? 2 : 1;
+    }
+    out << (options_.json ? idle_json(idle, *report) : idle_text(idle, *report));
+    return 0;
 }
 
 }  // namespace sluice::bench

@@ -26,6 +26,8 @@ class Command {
     int run(std::ostream& out, std::ostream& err);
 
   private:
+    int run_idle(std::ostream& out, std::ostream& err);
+
     CLI::App* command_;
     Options options_;
     std::string workload_ = "put";

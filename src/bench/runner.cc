@@ -4,13 +4,13 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <array>
 #include <ctime>
 #include <thread>
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/tick_clock.h"
+#include "bench/call_headers.h"
 #include "bench/loop.h"
 #include "bench/process_usage.h"
 #include "bench/unary_client.h"
@@ -19,23 +19,6 @@
 
 namespace sluice::bench {
 namespace {
-
-using Headers = std::array<http2::HeaderField, 7>;
-
-// The headers of a call, in the order in which grpc-go sends them, each indexed after its first
-// use.
-Headers make_headers(http2::SharedFields& shared, const Options& options, std::string_view method) {
-    const auto field = [&shared](std::string_view name, std::string_view value) {
-        return http2::HeaderField::shared(shared.add(name, value));
-    };
-    return {field(":method", "POST"),
-            field(":scheme", "http"),
-            field(":path", method),
-            field(":authority", options.endpoint),
-            field("content-type", "application/grpc"),
-            field("user-agent", "sluice-bench"),
-            field("te", "trailers")};
-}
 
 TimeNs thread_cpu_ns(std::thread& thread) {
     clockid_t clock{};
@@ -87,9 +70,11 @@ class Pass {
           is_prefill_(is_prefill),
           state_(is_prefill ? options.keys : options.total) {
         const std::string_view put = "/etcdserverpb.KV/Put";
-        headers_ = make_headers(shared_, options, is_prefill ? put : method_of(options));
+        headers_ =
+            make_call_headers(shared_, options.endpoint, is_prefill ? put : method_of(options));
         if (is_watch())
-            watch_headers_ = make_headers(shared_, options, "/etcdserverpb.Watch/Watch");
+            watch_headers_ =
+                make_call_headers(shared_, options.endpoint, "/etcdserverpb.Watch/Watch");
         config_.shared_fields = &shared_;
     }
 
@@ -194,8 +179,8 @@ class Pass {
     RunState state_;
     http2::SharedFields shared_;
     http2::SessionConfig config_;
-    Headers headers_;
-    Headers watch_headers_;
+    CallHeaders headers_;
+    CallHeaders watch_headers_;
     std::atomic<std::uint64_t> next_key_{0};
     std::vector<std::unique_ptr<UnaryClient>> clients_;  // outlive the connections of the loops
     std::unique_ptr<WatchRun> watch_;

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/descriptor_limit.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/log_sink.h"
@@ -141,6 +142,7 @@ int could_not_start(const Logger& log, const Error& error) {
 }  // namespace
 
 int serve(const ServeOptions& options) {
+    raise_descriptor_limit();
     SignalWaiter signals;  // before any thread: they all inherit the blocked signals
     const SystemClock clock;
     const bool to_stderr = options.log_outputs == "default";

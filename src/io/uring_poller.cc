@@ -128,6 +128,8 @@ void UringPoller::prepare_commands() {
         }
     }
     taken_commands_.clear();
+    // What a burst of new connections has grown goes back.
+    if (taken_commands_.capacity() > limits::kUringSubmissions) taken_commands_.shrink_to_fit();
 }
 
 void UringPoller::prepare_poll(int fd, unsigned mask, std::uint64_t token) {

@@ -8,7 +8,6 @@ is better than etcd.
 import argparse
 import json
 import os
-import subprocess
 import sys
 
 import measure
@@ -47,9 +46,7 @@ def arguments():
 def reference_etcd(options):
     if options.etcd or options.server == "sluice":
         return options.etcd
-    out = os.path.join(measure.ROOT, "build/test/etcd")
-    subprocess.run([os.path.join(measure.ROOT, "test/etcd/build.sh"), out], check=True)
-    return os.path.join(out, "etcd")
+    return measure.built_etcd()
 
 
 def run_round(commands, workloads, options):

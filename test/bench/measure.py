@@ -83,6 +83,13 @@ def etcd_command(binary):
     return command
 
 
+def built_etcd():
+    """The reference etcd, built if it is not there."""
+    out = os.path.join(ROOT, "build/test/etcd")
+    subprocess.run([os.path.join(ROOT, "test/etcd/build.sh"), out], check=True)
+    return os.path.join(out, "etcd")
+
+
 def load(loader, server, arguments, duration, warmup, cpu=None):
     """One run of the loader; its JSON as a dictionary. An error ends the bench."""
     command = [loader, "bench", *arguments, "--endpoint", server.endpoint, "--json",

@@ -49,6 +49,9 @@ class HpackDecoder {
         table_.set_tag(entry, tag);
     }
 
+    // See HpackTable::trim().
+    void trim() { table_.trim(); }
+
     const HpackTable& table() const noexcept { return table_; }
     std::size_t memory_bytes() const noexcept { return table_.memory_bytes(); }
 

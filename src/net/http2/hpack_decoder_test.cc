@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -313,6 +315,36 @@ TEST(HpackDecoder, UnusedTableOwnsNoMemory) {
     EXPECT_EQ(d.hpack.memory_bytes(), 0u);
     d.decode(literal("a", "b"));
     EXPECT_LE(d.hpack.memory_bytes(), 352u);
+    d.decode_hex("20");  // the peer empties its table
+    d.hpack.trim();
+    EXPECT_EQ(d.hpack.memory_bytes(), 0u);
+}
+
+TEST(HpackDecoder, TrimKeepsTheEntriesAndNothingElse) {
+    Decoder d;
+    const Pairs first = d.decode(literal("x-one", "a value") + literal("x-two", "another"));
+    d.hpack.trim();
+    constexpr std::size_t kText = std::string_view("x-onea valuex-twoanother").size();
+    constexpr std::size_t kRecords = 8 * 12;
+    EXPECT_EQ(d.hpack.memory_bytes(), kText + kRecords);
+    EXPECT_EQ(d.decode("\xbf\xbe"), first);
+}
+
+// Trimmed at any moment, with inserts, evictions and a ring that wraps: the headers are the same.
+TEST(HpackDecoder, TrimChangesNothing) {
+    std::mt19937 random(7);
+    Decoder kept, trimmed;
+    for (int round = 0; round < 3'000; ++round) {
+        std::string block;
+        const std::uint32_t entries = kept.hpack.table().count();
+        if (entries > 0)
+            block += static_cast<char>(0x80 | (62 + random() % std::min(entries, 60u)));
+        block += literal("x-" + std::to_string(random() % 50), std::string(random() % 100, 'v'));
+        EXPECT_EQ(trimmed.decode(block), kept.decode(block));
+        ASSERT_EQ(trimmed.status, HpackDecoder::Status::kOk);
+        if (random() % 3 == 0) trimmed.hpack.trim();
+        ASSERT_EQ(trimmed.hpack.table().size(), kept.hpack.table().size());
+    }
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ bool HpackTable::find_text_room(std::uint32_t bytes, std::uint32_t& offset) cons
 }
 
 void HpackTable::relocate_text(std::uint32_t capacity) {
-    auto text = std::make_unique_for_overwrite<char[]>(capacity);
+    auto text = capacity == 0 ? nullptr : std::make_unique_for_overwrite<char[]>(capacity);
     std::uint32_t write = 0;
     for (std::uint32_t age = count_; age-- > 0;) {
         Record& r = record(inserted_ - age);
@@ -130,6 +130,16 @@ bool HpackTable::insert(HeaderId id, std::string_view name, bool name_valid, std
     size_ += static_cast<std::uint32_t>(size);
     SLUICE_ASSERT(size_ <= size_max_ && text_used_ <= text_capacity_);
     return true;
+}
+
+void HpackTable::trim() {
+    if (count_ == 0) {
+        records_.reset();
+        records_capacity_ = 0;
+    }
+    if (text_used_ == text_capacity_) return;
+    relocate_text(text_used_);
+    write_ = text_used_;
 }
 
 std::size_t HpackTable::memory_bytes() const noexcept {

@@ -52,6 +52,10 @@ class HpackTable {
     bool insert(HeaderId id, std::string_view name, bool name_valid, std::string_view value,
                 bool value_valid);
 
+    // Gives back the room that the text does not need; entries stay. The next insert takes room
+    // again. Ends all views.
+    void trim();
+
     std::size_t memory_bytes() const noexcept;
 
   private:

@@ -103,6 +103,8 @@ void Session::terminate(ErrorCode code, std::string_view debug) {
 }
 
 void Session::trim() {
+    SLUICE_ASSERT(scratch_ == nullptr);  // no view of the table is out
+    decoder_.trim();
     streams_.trim();
     if (partial_.empty()) std::string().swap(partial_);
     if (header_block_.empty()) std::string().swap(header_block_);

@@ -150,7 +150,7 @@ class Session {
     void terminate(ErrorCode code, std::string_view debug = {});
 
     // Gives back memory that an idle connection does not need. With no stream open and no partial
-    // frame pending nothing but the HPACK tables is left. Cost: a few frees.
+    // frame pending nothing but the entries of the HPACK table is left. Cost: a few frees.
     void trim();
 
     // ---- streams

@@ -1,5 +1,9 @@
 #include "net/server/server.h"
 
+#include <algorithm>
+#include <array>
+#include <span>
+
 #include "base/check.h"
 #include "io/socket.h"
 #include "net/server/connection.h"
@@ -138,7 +142,8 @@ void Server::stop(TimeNs deadline_ns) {
         sweep_timer_.wait_idle();
         if (!sweep_timer_.armed()) break;
     }
-    sweep();
+    while (sweep() != kNever) {
+    }
 }
 
 void Server::join() {
@@ -188,25 +193,39 @@ void Server::keep_warm(Connection& connection) {
 
 void Server::on_sweep(rt::Timer& timer) {
     Server& server = *static_cast<SweepTimer&>(timer).server;
-    if (server.sweep()) timer.arm(server.clock_.now_ns() + limits::kIdleTrimNs, &Server::on_sweep);
+    const TimeNs pause_ns = server.sweep();
+    if (pause_ns != kNever) timer.arm(server.clock_.now_ns() + pause_ns, &Server::on_sweep);
 }
 
-// Asks each connection that has run lately whether it is idle now. False: there was none.
-bool Server::sweep() {
-    std::vector<Connection*> warm;
+// Asks connections that have run lately whether they are idle now, a batch at a time: each answers
+// in a turn, and so many fibers at once as there are connections would take more memory than they
+// give back.
+TimeNs Server::sweep() {
+    std::array<Connection*, limits::kIdleTrimBatch> batch;
+    std::size_t count = 0;
+    TimeNs pause_ns = limits::kIdleTrimNs;
     {
         SpinGuard guard(lock_);
-        if (warm_.empty()) {
+        if (cooling_.empty()) cooling_.swap(warm_);
+        if (cooling_.empty()) {
             sweeping_ = false;
-            return false;
+            return kNever;
         }
-        warm.swap(warm_);
+        count = std::min(cooling_.size(), batch.size());
+        std::copy(cooling_.end() - static_cast<std::ptrdiff_t>(count), cooling_.end(),
+                  batch.begin());
+        cooling_.resize(cooling_.size() - count);
+        if (cooling_.empty()) {
+            cooling_.shrink_to_fit();
+        } else {
+            pause_ns = limits::kIdleTrimPauseNs;
+        }
     }
-    for (Connection* connection : warm) {
+    for (Connection* connection : std::span(batch).first(count)) {
         connection->signal(Connection::kTrimAsked);
         connection->release();
     }
-    return true;
+    return pause_ns;
 }
 
 std::unique_ptr<TurnScratch> Server::borrow_scratch() {

@@ -88,7 +88,8 @@ class Server {
     // Connections that have run lately; the sweep asks each whether it is idle and may be trimmed.
     void keep_warm(Connection& connection);
     static void on_sweep(rt::Timer& timer);
-    bool sweep();
+    // Asks the next batch. Returns when to ask again; kNever if there was none.
+    TimeNs sweep();
 
     struct SweepTimer : rt::Timer {
         Server* server = nullptr;
@@ -113,6 +114,7 @@ class Server {
     bool stopping_ SLUICE_GUARDED_BY(lock_) = false;
     bool sweeping_ SLUICE_GUARDED_BY(lock_) = false;  // the sweep timer is armed, or runs
     std::vector<Connection*> warm_ SLUICE_GUARDED_BY(lock_);
+    std::vector<Connection*> cooling_ SLUICE_GUARDED_BY(lock_);  // of warm_, not asked yet
     std::vector<std::unique_ptr<TurnScratch>> scratch_ SLUICE_GUARDED_BY(lock_);
     rt::Fiber* stopper_ SLUICE_GUARDED_BY(lock_) = nullptr;
     Until stopper_until_ SLUICE_GUARDED_BY(lock_) = Until::kClosed;
