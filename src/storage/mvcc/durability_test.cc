@@ -138,8 +138,8 @@ void fill_and_kill(const TemporaryDir& dir, int reports) {
 
 TEST(DurabilityDeathTest, AKilledProcessLeavesAConsistentState) {
     std::array<TemporaryDir, 3> dirs;
-    // All children first, and this suite before others (hence its name): once a store was open, this
-    // process has threads, and forking it is not safe any more.
+    // All children first, and this suite before others (hence its name): once a store was open,
+    // this process has threads, and forking it is not safe any more.
     for (int round = 0; round < 3; ++round) {
         ASSERT_NO_FATAL_FAILURE(fill_and_kill(dirs[static_cast<std::size_t>(round)], 9 + round));
     }
