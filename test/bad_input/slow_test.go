@@ -143,7 +143,11 @@ func TestSlowReaders(t *testing.T) {
 	if err := watch.Send(q); err != nil {
 		t.Fatal(err)
 	}
-	for i := range values { // the watcher never reads
+	// Watched from now on: only what is put after the answer is sure to be seen.
+	if m, err := watch.Recv(); err != nil || !m.Created {
+		t.Fatalf("the watch's first answer is %v, %v", m, err)
+	}
+	for i := range values { // the watcher does not read
 		q := &pb.PutRequest{Key: fmt.Appendf(nil, "slow%02d", i), Value: make([]byte, valueSize)}
 		if _, err := kv.Put(ctx, q); err != nil {
 			t.Fatal(err)

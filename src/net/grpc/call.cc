@@ -95,7 +95,7 @@ void Call::run_in_turn(TimeNs) {
     }
     GrpcProtocol& protocol = protocol_;
     const net::ConnectionRef keep(*connection_);
-    protocol.pump(*this);
+    protocol.run_posted(*this);
     release_call(*this);
     protocol.drop_ended_streams();
 }

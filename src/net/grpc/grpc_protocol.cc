@@ -317,6 +317,15 @@ void GrpcProtocol::half_close(Call& call) {
 
 // ---- answers
 
+// A call's turn that it has asked for. Not in pump(), which a handler's send() runs: a stream that
+// is just sending must not be asked for more, or the new would overtake what it still holds.
+void GrpcProtocol::run_posted(Call& call) {
+    if (call.woken_.exchange(false, std::memory_order_relaxed) && call.stream_) {
+        call.stream_->on_writable();
+    }
+    pump(call);
+}
+
 // Everything that handlers have handed over since the last time goes into the session.
 void GrpcProtocol::pump(Call& call) {
     std::vector<Message> messages;
@@ -332,9 +341,6 @@ void GrpcProtocol::pump(Call& call) {
     for (Message& message : messages) {
         if (call.ended_) break;
         send_message(call, message);
-    }
-    if (call.woken_.exchange(false, std::memory_order_relaxed) && call.stream_) {
-        call.stream_->on_writable();
     }
     if (!finished || call.released_) return;
     call.account.charge(Stage::kSend, config_.ticks.now());

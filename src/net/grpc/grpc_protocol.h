@@ -93,6 +93,7 @@ class GrpcProtocol final : public net::Protocol, private http2::SessionHandler {
     void deliver(Call& call, std::string_view message);
     void half_close(Call& call);
 
+    void run_posted(Call& call);
     void pump(Call& call);
     void send_message(Call& call, Message& message);
     void send_headers(Call& call);

@@ -72,6 +72,25 @@ class SourceStream final : public EchoStream {
     int left_ = 0;
 };
 
+// Takes numbers in pairs, as WatchCall takes events; is told of more while it sends the first.
+class PairsStream final : public EchoStream {
+  public:
+    using EchoStream::EchoStream;
+    void on_message(std::string_view) override { call_->wake(); }
+    void on_half_close() override {}
+    void on_writable() override {
+        if (next_ == 6) return call_->finish_ok();
+        const int first = next_;
+        next_ += 2;
+        call_->wake();
+        call_->send(text_message(std::to_string(first)));
+        call_->send(text_message(std::to_string(first + 1)));
+    }
+
+  private:
+    int next_ = 0;
+};
+
 // Finishes before its factory has returned.
 class EarlyStream final : public EchoStream {
   public:
@@ -112,6 +131,7 @@ class GrpcTest : public testing::TestWithParam<const char*> {
         });
         services.stream("/t.S/Bidi", MethodKind::kBidiStream, makes<EchoStream>());
         services.stream("/t.S/Source", MethodKind::kServerStream, makes<SourceStream>());
+        services.stream("/t.S/Pairs", MethodKind::kBidiStream, makes<PairsStream>());
         services.stream("/t.S/Early", MethodKind::kBidiStream, makes<EarlyStream>());
     }
     bool eventually(const std::function<bool()>& condition) {
@@ -223,6 +243,13 @@ TEST_P(GrpcTest, BidiStream) {
     EXPECT_EQ(client.reply(id).messages, (std::vector<std::string>{"m0", "m1", "m2"}));
     EXPECT_TRUE(eventually([&] { return seen_.destroyed == 1; }));
     EXPECT_EQ(seen_.cancelled, 0);
+}
+
+TEST_P(GrpcTest, WokenWhileItSendsKeepsItsOrder) {
+    TestClient client(start().port());
+    const TestReply& reply = client.call("/t.S/Pairs", "x");
+    EXPECT_EQ(reply.status, "0");
+    EXPECT_EQ(reply.messages, (std::vector<std::string>{"0", "1", "2", "3", "4", "5"}));
 }
 
 TEST_P(GrpcTest, StreamsThatEndInsideTheirOwnCallbacks) {

@@ -41,7 +41,8 @@ class ServerStream {
     virtual void on_half_close() = 0;
     // The call is over (reset, disconnected, deadline); nothing more is sent. Drop everything.
     virtual void on_cancel() = 0;
-    // After Call::send returned false: there is room again.
+    // After Call::send returned false: there is room again. Or after Call::wake(). Never from
+    // inside send(): what the stream is just sending goes out before what it is asked for next.
     virtual void on_writable() {}
 };
 
