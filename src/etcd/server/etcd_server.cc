@@ -27,7 +27,6 @@ grpc::GrpcConfig grpc_config(const EtcdServerOptions& options, const EtcdServerW
     config.session.streams_max =
         std::min(options.max_concurrent_streams, config.session.streams_max);
     config.session.keepalive.min_interval_ns = options.keepalive_min_time_ns;
-    config.session.keepalive.permit_without_stream = true;
     return config;
 }
 
