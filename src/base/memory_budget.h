@@ -4,7 +4,7 @@
 //   MemoryBudget budget(256 << 20);
 //   MemoryBudget::Share share(budget);
 //   if (!share.grow(bytes)) return fail(...);       // over the bound: refuse this one
-//   SharedBytes body = SharedBytes::make(size, fill, &budget);   // counted until it is freed
+//   SharedBytesBuilder body(&budget);               // counted until its bytes are freed
 //
 // Any thread; neither blocks nor suspends. Cost: one atomic addition. Exact in sum; two callers at
 // the bound may both be refused.

@@ -5,10 +5,14 @@
 //   queue.push_back(event);                  // one atomic increment, no copy of the bytes
 //   std::string_view bytes = event.view();
 //
-// One allocation holds the count and the bytes (16 bytes of header). Copying is an atomic
+// One allocation holds the count and the bytes (40 bytes of header). Copying is an atomic
 // increment, destruction an atomic decrement; the last one frees. It neither blocks nor suspends.
+//
+// Bytes whose number is not known beforehand are gathered by a SharedBytesBuilder, and not copied
+// at its end.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -37,20 +41,15 @@ class SharedBytes {
         // Acquire-release: pairs with every other holder's decrement, so that the bytes are no
         // longer being read when they are freed.
         if (block_ && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            if (block_->budget) block_->budget->give_back(block_->size);
-            block_->~Block();
-            ::operator delete(block_);
+            block_->free();
         }
     }
 
-    // A buffer of `size` bytes that `fill(char*)` writes before anybody else sees it. With a
-    // budget, which must outlive it, it is counted there until it is freed.
+    // A buffer of `size` bytes that `fill(char*)` writes before anybody else sees it.
     template <class Fill>
-    static SharedBytes make(std::size_t size, Fill&& fill, MemoryBudget* budget = nullptr) {
-        SLUICE_ASSERT(size <= UINT32_MAX);
-        if (budget) budget->add(size);
-        auto* block = new (::operator new(sizeof(Block) + size))
-            Block{1, static_cast<std::uint32_t>(size), budget};
+    static SharedBytes make(std::size_t size, Fill&& fill) {
+        Block* const block = Block::allocate(size);
+        block->size = static_cast<std::uint32_t>(size);
         fill(block->bytes());
         return SharedBytes(block);
     }
@@ -65,16 +64,97 @@ class SharedBytes {
     explicit operator bool() const noexcept { return block_ != nullptr; }
 
   private:
+    friend class SharedBytesBuilder;
+
     struct Block {
-        std::atomic<std::uint32_t> references;
-        std::uint32_t size;
-        MemoryBudget* budget;
+        std::atomic<std::uint32_t> references{1};
+        std::uint32_t size = 0;
+        MemoryBudget* budget = nullptr;
+        std::size_t charged = 0;  // to the budget
+        std::size_t capacity = 0;
+
         char* bytes() { return reinterpret_cast<char*>(this + 1); }
+        static Block* allocate(std::size_t capacity) {
+            SLUICE_ASSERT(capacity <= UINT32_MAX);
+            auto* const block = new (::operator new(sizeof(Block) + capacity)) Block;
+            block->capacity = capacity;
+            return block;
+        }
+        void free() noexcept {
+            if (budget) budget->give_back(charged);
+            this->~Block();
+            ::operator delete(this);
+        }
     };
 
     explicit SharedBytes(Block* block) noexcept : block_(block) {}
 
     Block* block_ = nullptr;
+};
+
+// Gathers bytes at one end and becomes SharedBytes. One user at a time. With a budget, what it
+// holds is counted there until the last of the bytes' readers has gone.
+//
+//   SharedBytesBuilder builder(&budget);
+//   std::memcpy(builder.extend(n), from, n);    // amortised: each byte is moved about once
+//   if (!builder.charge()) return fail(...);    // over the bound
+//   SharedBytes all = builder.finish();
+class SharedBytesBuilder {
+  public:
+    // `budget` may be null; it outlives the bytes.
+    explicit SharedBytesBuilder(MemoryBudget* budget = nullptr) : budget_(budget) {}
+    ~SharedBytesBuilder() {
+        if (block_) block_->free();
+    }
+    SharedBytesBuilder(const SharedBytesBuilder&) = delete;
+    SharedBytesBuilder& operator=(const SharedBytesBuilder&) = delete;
+
+    // Room for `size` more bytes, all of which the caller writes before the next call.
+    char* extend(std::size_t size) {
+        if (block_ == nullptr || size > block_->capacity - size_) grow(size_ + size);
+        char* const at = block_->bytes() + size_;
+        size_ += size;
+        return at;
+    }
+    std::size_t size() const noexcept { return size_; }
+
+    // Counts what is held by now. False, and nothing more counted: the budget is used up.
+    bool charge() noexcept {
+        if (block_ == nullptr || budget_ == nullptr) return true;
+        if (!budget_->try_add(block_->capacity - block_->charged)) return false;
+        block_->charged = block_->capacity;
+        return true;
+    }
+
+    // Everything so far; the builder is empty afterwards. It is counted whatever the bound says.
+    SharedBytes finish() noexcept {
+        if (block_ == nullptr) return {};
+        if (budget_ != nullptr) {
+            budget_->add(block_->capacity - block_->charged);
+            block_->charged = block_->capacity;
+        }
+        block_->size = static_cast<std::uint32_t>(std::exchange(size_, 0));
+        return SharedBytes(std::exchange(block_, nullptr));
+    }
+
+  private:
+    static constexpr std::size_t kFirstBytes = 4096 - sizeof(SharedBytes::Block);
+
+    void grow(std::size_t needed) {
+        const std::size_t twice = block_ == nullptr ? kFirstBytes : 2 * block_->capacity;
+        auto* const block = SharedBytes::Block::allocate(std::max(needed, twice));
+        block->budget = budget_;
+        if (block_ != nullptr) {
+            std::memcpy(block->bytes(), block_->bytes(), size_);
+            block->charged = std::exchange(block_->charged, 0);
+            block_->free();
+        }
+        block_ = block;
+    }
+
+    MemoryBudget* const budget_;
+    SharedBytes::Block* block_ = nullptr;
+    std::size_t size_ = 0;
 };
 
 }  // namespace sluice

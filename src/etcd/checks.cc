@@ -15,11 +15,11 @@ Status check_txn_rules(const pb::TxnRequest& request, int budget);
 Status check_operation(const pb::RequestOp& op, int budget) {
     switch (op.request_case()) {
         case pb::RequestOp::kRequestRange:
-            return check_range(op.request_range());
+            return check(to_view(op.request_range()));
         case pb::RequestOp::kRequestPut:
-            return check_put(op.request_put());
+            return check(to_view(op.request_put()));
         case pb::RequestOp::kRequestDeleteRange:
-            return check_delete_range(op.request_delete_range());
+            return check(to_view(op.request_delete_range()));
         case pb::RequestOp::kRequestTxn:
             return check_txn_rules(op.request_txn(), budget);
         case pb::RequestOp::REQUEST_NOT_SET:
@@ -54,24 +54,24 @@ bool all_operations(const pb::TxnRequest& request, Predicate predicate) {
 
 }  // namespace
 
-Status check_range(const pb::RangeRequest& request) {
-    if (request.key().empty()) return fail(errors::kEmptyKey);
-    if (!pb::RangeRequest::SortOrder_IsValid(request.sort_order()) ||
-        !pb::RangeRequest::SortTarget_IsValid(request.sort_target())) {
+Status check(const RangeView& request) {
+    if (request.key.empty()) return fail(errors::kEmptyKey);
+    if (!pb::RangeRequest::SortOrder_IsValid(request.sort_order) ||
+        !pb::RangeRequest::SortTarget_IsValid(request.sort_target)) {
         return fail(errors::kInvalidSortOption);
     }
     return {};
 }
 
-Status check_put(const pb::PutRequest& request) {
-    if (request.key().empty()) return fail(errors::kEmptyKey);
-    if (request.ignore_value() && !request.value().empty()) return fail(errors::kValueProvided);
-    if (request.ignore_lease() && request.lease() != 0) return fail(errors::kLeaseProvided);
+Status check(const PutView& request) {
+    if (request.key.empty()) return fail(errors::kEmptyKey);
+    if (request.ignore_value && !request.value.empty()) return fail(errors::kValueProvided);
+    if (request.ignore_lease && request.lease != 0) return fail(errors::kLeaseProvided);
     return {};
 }
 
-Status check_delete_range(const pb::DeleteRangeRequest& request) {
-    if (request.key().empty()) return fail(errors::kEmptyKey);
+Status check(const DeleteRangeView& request) {
+    if (request.key.empty()) return fail(errors::kEmptyKey);
     return {};
 }
 
@@ -84,7 +84,7 @@ Status check_txn(const pb::TxnRequest& request, int max_ops) {
 }
 
 Status check_range_stream(const pb::RangeRequest& request) {
-    SLUICE_TRY(check_range(request));
+    SLUICE_TRY(check(to_view(request)));
     // Without an order the target counts for nothing here (a plain range would sort by it).
     const bool ordered_by_key = request.sort_order() == pb::RangeRequest::NONE ||
                                 (request.sort_order() == pb::RangeRequest::ASCEND &&

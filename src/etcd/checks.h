@@ -1,29 +1,31 @@
 // What etcd refuses about a request before it looks at the store: the rules and their order are
 // etcd's (server/etcdserver/api/v3rpc/key.go), because clients see which of two errors comes first.
 //
-// Pure functions over the parsed request: any thread, no suspension, no blocking. Requests that
-// reach the log have passed; the applier repeats only what depends on the store (lease exists,
-// ignored value's key exists, revision in range). Cost: tens of nanoseconds for a plain request and
-// for the transactions Kubernetes sends; O(n log n) in the operations of a larger one.
+// Pure functions over the request, a view of it or the message: any thread, no suspension, no
+// blocking. Requests that reach the log have passed; the applier repeats only what depends on the
+// store (lease exists, ignored value's key exists, revision in range). Cost: tens of nanoseconds
+// for a plain request and for the transactions Kubernetes sends; O(n log n) in the operations of a
+// larger one.
 //
-//   SLUICE_TRY(check_put(request));
+//   SLUICE_TRY(check(put_view));
 //   SLUICE_TRY(check_txn(request, options.max_txn_ops));
 #pragma once
 
 #include "base/result.h"
+#include "etcd/request_views.h"
 #include "proto/etcdserverpb/kv.pb.h"
 
 namespace sluice::etcd {
 
 // key empty: kEmptyKey; an unknown sort order or target: kInvalidSortOption.
-Status check_range(const etcdserverpb::RangeRequest& request);
+Status check(const RangeView& request);
 
 // key empty: kEmptyKey; ignore_value with a value: kValueProvided; ignore_lease with a lease:
 // kLeaseProvided.
-Status check_put(const etcdserverpb::PutRequest& request);
+Status check(const PutView& request);
 
 // key empty: kEmptyKey.
-Status check_delete_range(const etcdserverpb::DeleteRangeRequest& request);
+Status check(const DeleteRangeView& request);
 
 // The budget first: the largest of the three lists may hold `max_ops` entries, and a nested
 // transaction what its parents left over (kTooManyOps). Then every compare and operation by its own
@@ -33,7 +35,7 @@ Status check_delete_range(const etcdserverpb::DeleteRangeRequest& request);
 // end) conflicts with nothing.
 Status check_txn(const etcdserverpb::TxnRequest& request, int max_ops);
 
-// RangeStream: as check_range, and kRangeStreamSort / kRangeStreamFilter for what it cannot do.
+// RangeStream: as a range, and kRangeStreamSort / kRangeStreamFilter for what it cannot do.
 Status check_range_stream(const etcdserverpb::RangeRequest& request);
 
 // True if no operation writes, however deep; such a transaction is not logged. etcd counts every

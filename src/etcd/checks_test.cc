@@ -28,10 +28,10 @@ std::string text_of(const Status& status) {
 }
 
 std::string range(const std::string& text) {
-    return text_of(check_range(parse<pb::RangeRequest>(text)));
+    return text_of(check(to_view(parse<pb::RangeRequest>(text))));
 }
 std::string put(const std::string& text) {
-    return text_of(check_put(parse<pb::PutRequest>(text)));
+    return text_of(check(to_view(parse<pb::PutRequest>(text))));
 }
 std::string txn(const std::string& text, int max_ops = 128) {
     return text_of(check_txn(parse<pb::TxnRequest>(text), max_ops));
@@ -85,13 +85,13 @@ TEST(Checks, PutRefusesWhatItIsToldToIgnore) {
 
 TEST(Checks, DeleteNeedsKey) {
     pb::DeleteRangeRequest request;
-    EXPECT_EQ(text_of(check_delete_range(request)), errors::kEmptyKey.text);
+    EXPECT_EQ(text_of(check(to_view(request))), errors::kEmptyKey.text);
     request.set_key("a");
-    EXPECT_EQ(text_of(check_delete_range(request)), "ok");
+    EXPECT_EQ(text_of(check(to_view(request))), "ok");
 }
 
 TEST(Checks, ErrorsCarryTheirCode) {
-    const auto status = check_range(pb::RangeRequest());
+    const auto status = check(RangeView());
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code(), Code::kInvalidArgument);
     EXPECT_TRUE(errors::kEmptyKey.is(status.error()));

@@ -76,12 +76,12 @@ void create_watcher(const pb::WatchCreateRequest& request) {
 
 void use(const Message& message) {
     if (const auto* range = dynamic_cast<const pb::RangeRequest*>(&message)) {
-        (void)check_range(*range);
+        (void)check(to_view(*range));
         (void)check_range_stream(*range);
     } else if (const auto* put = dynamic_cast<const pb::PutRequest*>(&message)) {
-        (void)check_put(*put);
+        (void)check(to_view(*put));
     } else if (const auto* gone = dynamic_cast<const pb::DeleteRangeRequest*>(&message)) {
-        (void)check_delete_range(*gone);
+        (void)check(to_view(*gone));
     } else if (const auto* txn = dynamic_cast<const pb::TxnRequest*>(&message)) {
         (void)check_txn(*txn, kMaxTxnOps);
         (void)is_read_only(*txn);

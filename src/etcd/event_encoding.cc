@@ -12,7 +12,6 @@ using storage::Event;
 constexpr std::uint32_t kEventType = 1;
 constexpr std::uint32_t kEventKv = 2;
 constexpr std::uint32_t kEventPrevKv = 3;
-constexpr std::uint32_t kResponseHeader = 1;
 constexpr std::uint32_t kResponseFragment = 7;
 constexpr std::uint32_t kResponseEvents = 11;
 
@@ -33,10 +32,8 @@ std::string_view previous_of(const EventRef& ref, const ResponseOptions& options
 EncodedBatch::EncodedBatch(const storage::EventBatch& batch) : revision_(batch.revision) {
     std::size_t size = 0;
     for (const Event& event : batch.events) {
-        size += wire::int_size(kEventType, 1) +
-                wire::nested_size(kEventKv, wire::key_value_size(event.kv));
-        if (has_previous(event))
-            size += wire::nested_size(kEventPrevKv, wire::key_value_size(event.prev));
+        size += wire::int_size(kEventType, 1) + wire::pair_size(kEventKv, event.kv);
+        if (has_previous(event)) size += wire::pair_size(kEventPrevKv, event.prev);
     }
     SLUICE_CHECK(size <= UINT32_MAX);
     bytes_.reserve(size);
@@ -52,13 +49,12 @@ void EncodedBatch::append(const Event& event) {
     const std::size_t head =
         wire::int_size(kEventType, type) + wire::nested_size(kEventKv, kv) - kv;
     const bool with_previous = has_previous(event);
-    const std::size_t prev = with_previous ? wire::key_value_size(event.prev) : 0;
 
     Place place;
     place.begin = static_cast<std::uint32_t>(bytes_.size());
     place.change_size = static_cast<std::uint32_t>(head + kv);
     place.previous_size =
-        with_previous ? static_cast<std::uint32_t>(wire::nested_size(kEventPrevKv, prev)) : 0;
+        with_previous ? static_cast<std::uint32_t>(wire::pair_size(kEventPrevKv, event.prev)) : 0;
     // The key is the first field of kv.
     const std::size_t key_head =
         wire::bytes_size(wire::kKeyValueKey, event.kv.key) - event.kv.key.size();
@@ -71,10 +67,7 @@ void EncodedBatch::append(const Event& event) {
     out = wire::write_int(out, kEventType, type);
     out = wire::write_nested_head(out, kEventKv, kv);
     out = wire::write_key_value(out, event.kv);
-    if (with_previous) {
-        out = wire::write_nested_head(out, kEventPrevKv, prev);
-        out = wire::write_key_value(out, event.prev);
-    }
+    if (with_previous) out = wire::write_pair(out, kEventPrevKv, event.prev);
     SLUICE_ASSERT(out == bytes_.data() + bytes_.size());
     events_.push_back(place);
 }
@@ -85,8 +78,7 @@ std::size_t event_field_size(const EventRef& ref, const ResponseOptions& options
 }
 
 std::size_t response_base_size(const ResponseHead& head, const ResponseOptions& options) {
-    return wire::nested_size(kResponseHeader, wire::head_size(head)) +
-           wire::int_size(kResponseFragment, options.more_follows);
+    return wire::header_size(head) + wire::int_size(kResponseFragment, options.more_follows);
 }
 
 SharedBytes encode_response(const ResponseHead& head, std::span<const EventRef> events,
@@ -94,8 +86,7 @@ SharedBytes encode_response(const ResponseHead& head, std::span<const EventRef> 
     std::size_t size = response_base_size(head, options);
     for (const EventRef& ref : events) size += event_field_size(ref, options);
     return SharedBytes::make(size, [&](char* begin) {
-        char* out = wire::write_nested_head(begin, kResponseHeader, wire::head_size(head));
-        out = wire::write_head(out, head);
+        char* out = wire::write_header(begin, head);
         out = wire::write_int(out, kResponseFragment, options.more_follows);
         for (const EventRef& ref : events) {
             const std::string_view change = ref.batch->change(ref.event);

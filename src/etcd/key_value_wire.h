@@ -10,25 +10,6 @@
 
 namespace sluice::etcd {
 
-// A key-value pair whose bytes lie elsewhere.
-struct KeyValueView {
-    std::string_view key;
-    std::string_view value;
-    std::int64_t create_revision = 0;
-    std::int64_t mod_revision = 0;
-    std::int64_t version = 0;
-    std::int64_t lease = 0;
-
-    KeyValueView() = default;
-    KeyValueView(const storage::KeyValue& kv)  // NOLINT: the same thing, seen
-        : key(kv.key),
-          value(kv.value),
-          create_revision(kv.create_revision),
-          mod_revision(kv.mod_revision),
-          version(kv.version),
-          lease(kv.lease) {}
-};
-
 // etcdserverpb.ResponseHeader.
 struct ResponseHead {
     std::uint64_t cluster_id = 0;
@@ -45,18 +26,31 @@ inline std::uint64_t bits(std::int64_t value) {
     return static_cast<std::uint64_t>(value);
 }
 
-inline std::size_t key_value_size(const KeyValueView& kv) {
+// `Pair` is storage::KeyValue or storage::KvView.
+template <class Pair>
+std::size_t key_value_size(const Pair& kv) {
     return bytes_size(kKeyValueKey, kv.key) + int_size(2, bits(kv.create_revision)) +
            int_size(3, bits(kv.mod_revision)) + int_size(4, bits(kv.version)) +
            bytes_size(5, kv.value) + int_size(6, bits(kv.lease));
 }
-inline char* write_key_value(char* out, const KeyValueView& kv) {
+template <class Pair>
+char* write_key_value(char* out, const Pair& kv) {
     out = write_bytes(out, kKeyValueKey, kv.key);
     out = write_int(out, 2, bits(kv.create_revision));
     out = write_int(out, 3, bits(kv.mod_revision));
     out = write_int(out, 4, bits(kv.version));
     out = write_bytes(out, 5, kv.value);
     return write_int(out, 6, bits(kv.lease));
+}
+
+// The same as a field of another message.
+template <class Pair>
+std::size_t pair_size(std::uint32_t field, const Pair& kv) {
+    return nested_size(field, key_value_size(kv));
+}
+template <class Pair>
+char* write_pair(char* out, std::uint32_t field, const Pair& kv) {
+    return write_key_value(write_nested_head(out, field, key_value_size(kv)), kv);
 }
 
 inline std::size_t head_size(const ResponseHead& head) {  // proto/etcdserverpb/header.proto
@@ -69,6 +63,20 @@ inline char* write_head(char* out, const ResponseHead& head) {
     out = write_int(out, 3, bits(head.revision));
     return write_int(out, 4, head.raft_term);
 }
+
+// The head as field 1 of a response, which it is in all of them.
+inline constexpr std::uint32_t kHeader = 1;
+inline std::size_t header_size(const ResponseHead& head) {
+    return nested_size(kHeader, head_size(head));
+}
+inline char* write_header(char* out, const ResponseHead& head) {
+    return write_head(write_nested_head(out, kHeader, head_size(head)), head);
+}
+
+// Fields of etcdserverpb.RangeResponse.
+inline constexpr std::uint32_t kRangeKvs = 2;
+inline constexpr std::uint32_t kRangeMore = 3;
+inline constexpr std::uint32_t kRangeCount = 4;
 
 }  // namespace wire
 }  // namespace sluice::etcd

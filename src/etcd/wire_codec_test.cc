@@ -3,12 +3,12 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
+#include <set>
 
-#include "etcd/errors.h"
 #include "etcd/wire_codec_testing.h"
 #include "proto/etcdserverpb/kv.pb.h"
-#include "proto/sluice/internal.pb.h"
 
 namespace sluice::etcd {
 namespace {
@@ -21,11 +21,6 @@ Message parse(const std::string& text) {
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
     return message;
 }
-
-const char* const kSwap =
-    "compare { target: MOD key: '/registry/pods/a' mod_revision: 77 } "
-    "success { request_put { key: '/registry/pods/a' value: 'object' lease: 5 } } "
-    "failure { request_range { key: '/registry/pods/a' } }";
 
 TEST(WireDecode, ReadsEveryFieldOfEveryRequest) {
     // Every field set, so that none is overlooked.
@@ -52,55 +47,6 @@ TEST(WireDecode, ReadsEveryFieldOfEveryRequest) {
     ASSERT_TRUE(decode(bytes, view));
     EXPECT_EQ(view.lease, -1);
     EXPECT_EQ(view.key.data(), bytes.data() + 2) << "a view, not a copy";
-}
-
-TEST(WireDecode, ReadsKubernetesTransactions) {
-    const auto swap = parse<pb::TxnRequest>(kSwap).SerializeAsString();
-    CompareAndSwapView view;
-    ASSERT_TRUE(decode(swap, view));
-    EXPECT_EQ(view.key, "/registry/pods/a");
-    EXPECT_EQ(view.mod_revision, 77);
-    ASSERT_TRUE(view.put);
-    EXPECT_EQ(view.put->value, "object");
-    EXPECT_EQ(view.put->lease, 5);
-    ASSERT_TRUE(view.otherwise);
-    EXPECT_EQ(disagreement_with_protobuf(swap), "");
-
-    CompareAndSwapView create;
-    ASSERT_TRUE(decode(parse<pb::TxnRequest>("compare { target: MOD key: 'a' } "
-                                             "success { request_put { key: 'a' } }")
-                           .SerializeAsString(),
-                       create));
-    EXPECT_EQ(create.mod_revision, 0);
-    EXPECT_FALSE(create.otherwise);
-
-    CompareAndSwapView gone;
-    ASSERT_TRUE(decode(parse<pb::TxnRequest>("compare { target: MOD key: 'a' mod_revision: 3 } "
-                                             "success { request_delete_range { key: 'a' } } "
-                                             "failure { request_range { key: 'a' } }")
-                           .SerializeAsString(),
-                       gone));
-    EXPECT_TRUE(gone.delete_range);
-    EXPECT_FALSE(gone.put);
-}
-
-TEST(WireDecode, LeavesOtherTransactionsToProtobuf) {
-    for (const char* text :
-         {"", "compare { target: MOD key: 'a' }", "success { request_put { key: 'a' } }",
-          "compare { target: VERSION key: 'a' } success { request_put { key: 'a' } }",
-          "compare { target: MOD result: LESS key: 'a' } success { request_put { key: 'a' } }",
-          "compare { target: MOD key: 'a' version: 1 } success { request_put { key: 'a' } }",
-          "compare { target: MOD key: 'a' range_end: 'b' } success { request_put { key: 'a' } }",
-          "compare { target: MOD key: 'a' } compare { target: MOD key: 'b' } "
-          "success { request_put { key: 'a' } }",
-          "compare { target: MOD key: 'a' } success { request_range { key: 'a' } }",
-          "compare { target: MOD key: 'a' } success { request_txn {} }",
-          "compare { target: MOD key: 'a' } success {}",
-          "compare { target: MOD key: 'a' } success { request_put { key: 'a' } } "
-          "failure { request_put { key: 'a' } }"}) {
-        CompareAndSwapView view;
-        EXPECT_FALSE(decode(parse<pb::TxnRequest>(text).SerializeAsString(), view)) << text;
-    }
 }
 
 TEST(WireDecode, RefusesMalformedBytes) {
@@ -148,12 +94,7 @@ TEST(WireDecode, AgreesWithProtobufOnMutatedMessages) {
         parse<pb::RangeRequest>("key: 'a' range_end: 'b' limit: 500 revision: 1000 "
                                 "sort_order: DESCEND min_mod_revision: 7")
             .SerializeAsString(),
-        parse<pb::DeleteRangeRequest>("key: 'a' range_end: 'b' prev_kv: true").SerializeAsString(),
-        parse<pb::TxnRequest>(kSwap).SerializeAsString()};
-    internal::Request entry;
-    entry.mutable_header()->set_id(77);
-    entry.mutable_put()->set_key("k");
-    seeds.push_back(entry.SerializeAsString());
+        parse<pb::DeleteRangeRequest>("key: 'a' range_end: 'b' prev_kv: true").SerializeAsString()};
     std::mt19937 random(5);
     int decoded = 0;
     for (int round = 0; round < 200'000; ++round) {
@@ -179,69 +120,6 @@ TEST(WireDecode, AgreesWithProtobufOnMutatedMessages) {
     EXPECT_GT(decoded, 50'000);
 }
 
-TEST(WireDecode, ChecksLikeTheProtobufChecks) {
-    EXPECT_TRUE(errors::kEmptyKey.is(check(PutView{}).error()));
-    RangeView range{.key = "a"};
-    EXPECT_TRUE(check(range));
-    range.sort_order = 3;
-    EXPECT_TRUE(errors::kInvalidSortOption.is(check(range).error()));
-    CompareAndSwapView swap;
-    swap.key = "a";
-    swap.put.emplace(PutView{.key = "a", .lease = 1, .ignore_lease = true});
-    EXPECT_TRUE(errors::kLeaseProvided.is(check(swap).error()));
-}
-
-TEST(WireEntry, IsWhatProtobufWrites) {
-    internal::Request request;
-    request.mutable_header()->set_id(1234567);
-    request.mutable_header()->set_username("root");
-    request.mutable_header()->set_auth_revision(9);
-    *request.mutable_txn() = parse<pb::TxnRequest>(kSwap);
-    const std::string inner = request.txn().SerializeAsString();
-    std::string payload;
-    append_entry({1234567, "root", 9, EntryKind::kTxn, inner}, payload);
-    EXPECT_EQ(payload, request.SerializeAsString());
-
-    EntryView view;
-    ASSERT_TRUE(decode(payload, view));
-    EXPECT_EQ(view.id, 1234567U);
-    EXPECT_EQ(view.username, "root");
-    EXPECT_EQ(view.auth_revision, 9U);
-    EXPECT_EQ(view.kind, EntryKind::kTxn);
-    EXPECT_EQ(view.request, inner);
-}
-
-TEST(WireEntry, KindsAreTheFieldsOfTheRequest) {
-    using Case = internal::Request::RequestCase;
-    const std::pair<EntryKind, Case> kinds[] = {
-        {EntryKind::kPut, Case::kPut},
-        {EntryKind::kDeleteRange, Case::kDeleteRange},
-        {EntryKind::kTxn, Case::kTxn},
-        {EntryKind::kCompaction, Case::kCompaction},
-        {EntryKind::kLeaseGrant, Case::kLeaseGrant},
-        {EntryKind::kLeaseRevoke, Case::kLeaseRevoke},
-        {EntryKind::kLeaseExpire, Case::kLeaseExpire},
-        {EntryKind::kLeaseCheckpoint, Case::kLeaseCheckpoint},
-        {EntryKind::kAlarm, Case::kAlarm}};
-    for (const auto& [kind, field] : kinds) {
-        EXPECT_EQ(static_cast<int>(kind), static_cast<int>(field));
-        std::string payload;
-        append_entry({.id = 1, .kind = kind, .request = ""}, payload);
-        internal::Request request;
-        ASSERT_TRUE(request.ParseFromString(payload));
-        EXPECT_EQ(request.request_case(), field);
-    }
-    // Others, and none, are protobuf's.
-    internal::Request request;
-    EntryView view;
-    EXPECT_FALSE(decode("", view));
-    request.mutable_auth_enable();
-    EXPECT_FALSE(decode(request.SerializeAsString(), view));
-    request.clear_request();
-    request.mutable_header()->set_id(1);
-    EXPECT_FALSE(decode(request.SerializeAsString(), view));
-}
-
 class WireResponse : public testing::Test {
   protected:
     template <class Message>
@@ -255,7 +133,7 @@ class WireResponse : public testing::Test {
     const ResponseHead head_{1, 2, 300, 4};
     const std::string header_ = "header { cluster_id: 1 member_id: 2 revision: 300 raft_term: 4 }";
     const storage::KeyValue pair_{"key", std::string(200, 'v'), 7, 250, 3, 9};
-    const KeyValueView kv_{pair_};
+    const storage::KvView kv_ = storage::KvView::of(pair_);
     const std::string kv_text_ =
         "{ key: \"key\" create_revision: 7 mod_revision: 250 version: 3 value: \"" +
         std::string(200, 'v') + "\" lease: 9 }";
@@ -266,7 +144,7 @@ TEST_F(WireResponse, Put) {
     append_put_response(head_, nullptr, out_);
     EXPECT_EQ(text<pb::PutResponse>(out_), header_);
     out_.clear();
-    append_put_response(head_, &kv_, out_);
+    append_put_response(head_, &pair_, out_);
     EXPECT_EQ(text<pb::PutResponse>(out_), header_ + " prev_kv " + kv_text_);
 }
 
@@ -289,31 +167,17 @@ TEST_F(WireResponse, Range) {
 }
 
 TEST_F(WireResponse, Delete) {
-    append_delete_response(head_, 0, nullptr, out_);
+    append_delete_response(head_, 0, {}, out_);
     EXPECT_EQ(text<pb::DeleteRangeResponse>(out_), header_);
     out_.clear();
-    append_delete_response(head_, 1, &kv_, out_);
-    EXPECT_EQ(text<pb::DeleteRangeResponse>(out_), header_ + " deleted: 1 prev_kvs " + kv_text_);
+    append_delete_response(head_, 2, std::array{pair_, pair_}, out_);
+    EXPECT_EQ(text<pb::DeleteRangeResponse>(out_),
+              header_ + " deleted: 2 prev_kvs " + kv_text_ + " prev_kvs " + kv_text_);
 }
 
-TEST_F(WireResponse, Swap) {
-    const auto swap = [&](const SwapOutcome& outcome) {
-        out_.clear();
-        append_swap_response(head_, outcome, out_);
-        return text<pb::TxnResponse>(out_);
-    };
-    const std::string inner = "header { revision: 300 }";
-    EXPECT_EQ(swap({.succeeded = true}),
-              header_ + " succeeded: true responses { response_put { " + inner + " } }");
-    EXPECT_EQ(swap({.succeeded = true, .was_delete = true, .deleted = 1, .kv = &kv_}),
-              header_ + " succeeded: true responses { response_delete_range { " + inner +
-                  " deleted: 1 prev_kvs " + kv_text_ + " } }");
-    EXPECT_EQ(
-        swap({.has_range = true, .kv = &kv_}),
-        header_ + " responses { response_range { " + inner + " kvs " + kv_text_ + " count: 1 } }");
-    EXPECT_EQ(swap({.has_range = true}),
-              header_ + " responses { response_range { " + inner + " } }");
-    EXPECT_EQ(swap({}), header_);
+TEST_F(WireResponse, Head) {
+    append_response_head(head_, out_);
+    EXPECT_EQ(text<pb::RangeResponse>(out_), header_);
 }
 
 }  // namespace

@@ -2,30 +2,19 @@
 
 namespace sluice::etcd {
 
-PutView to_view(const etcdserverpb::PutRequest& request) {
-    return {.key = request.key(),
-            .value = request.value(),
-            .lease = request.lease(),
-            .prev_kv = request.prev_kv(),
-            .ignore_value = request.ignore_value(),
-            .ignore_lease = request.ignore_lease()};
-}
-
-storage::RangeQuery to_query(const etcdserverpb::RangeRequest& request) {
-    storage::RangeQuery query;
-    query.key = request.key();
-    query.range_end = request.range_end();
-    query.limit = request.limit();
-    query.revision = request.revision();
-    query.order = static_cast<storage::SortOrder>(request.sort_order());
-    query.target = static_cast<storage::SortTarget>(request.sort_target());
-    query.keys_only = request.keys_only();
-    query.count_only = request.count_only();
-    query.min_mod_revision = request.min_mod_revision();
-    query.max_mod_revision = request.max_mod_revision();
-    query.min_create_revision = request.min_create_revision();
-    query.max_create_revision = request.max_create_revision();
-    return query;
+storage::RangeQuery to_query(const RangeView& request) {
+    return {.key = request.key,
+            .range_end = request.range_end,
+            .limit = request.limit,
+            .revision = request.revision,
+            .order = static_cast<storage::SortOrder>(request.sort_order),
+            .target = static_cast<storage::SortTarget>(request.sort_target),
+            .keys_only = request.keys_only,
+            .count_only = request.count_only,
+            .min_mod_revision = request.min_mod_revision,
+            .max_mod_revision = request.max_mod_revision,
+            .min_create_revision = request.min_create_revision,
+            .max_create_revision = request.max_create_revision};
 }
 
 void to_proto(storage::KeyValue&& kv, mvccpb::KeyValue* out) {

@@ -1,7 +1,7 @@
 // Between the wire's messages and the store's records.
 #pragma once
 
-#include "etcd/wire_codec.h"
+#include "etcd/request_views.h"
 #include "proto/etcdserverpb/kv.pb.h"
 #include "proto/mvccpb/kv.pb.h"
 #include "storage/mvcc/range.h"
@@ -9,9 +9,8 @@
 
 namespace sluice::etcd {
 
-// The views in these results point into `request`.
-PutView to_view(const etcdserverpb::PutRequest& request);
-storage::RangeQuery to_query(const etcdserverpb::RangeRequest& request);
+// The query's views are the request's.
+storage::RangeQuery to_query(const RangeView& request);
 
 void to_proto(storage::KeyValue&& kv, mvccpb::KeyValue* out);
 

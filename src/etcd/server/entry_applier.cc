@@ -3,6 +3,7 @@
 #include "etcd/errors.h"
 #include "etcd/server/convert.h"
 #include "etcd/server/txn.h"
+#include "etcd/wire_codec.h"
 #include "proto/etcdserverpb/maintenance.pb.h"
 #include "proto/sluice/internal.pb.h"
 
@@ -87,22 +88,28 @@ Result<grpc::Message> EntryApplier::put(std::string_view body) {
     if (view.lease != 0 && !lessor_.exists(view.lease)) return fail(errors::kLeaseNotFound);
     storage::KeyValue prev;
     SLUICE_TRY(in_txn([&] { return run_put(batch_, view, &prev); }));
-    const KeyValueView shown(prev);
     grpc::Message message;
-    append_put_response({.cluster_id = identity_.cluster_id,
-                         .member_id = identity_.member_id,
-                         .revision = batch_.read_revision(),
-                         .raft_term = identity_.raft_term.load(std::memory_order_relaxed)},
-                        prev.version != 0 ? &shown : nullptr, message.body());
+    append_put_response(identity_.head(batch_.read_revision()), prev.version != 0 ? &prev : nullptr,
+                        message.body());
     return message;
 }
 
 Result<grpc::Message> EntryApplier::delete_range(std::string_view body) {
     etcdserverpb::DeleteRangeRequest request;
-    SLUICE_TRY(parse(body, request));
-    etcdserverpb::DeleteRangeResponse response;
-    SLUICE_TRY(in_txn([&] { return run_delete_range(batch_, request, &response); }));
-    return answer(response);
+    DeleteRangeView view;
+    if (!decode(body, view)) {
+        SLUICE_TRY(parse(body, request));
+        view = to_view(request);
+    }
+    std::vector<storage::KeyValue> prevs;
+    std::int64_t deleted = 0;
+    SLUICE_TRY(in_txn([&]() -> Status {
+        SLUICE_TRY_ASSIGN(deleted, run_delete_range(batch_, view, prevs));
+        return {};
+    }));
+    grpc::Message message;
+    append_delete_response(identity_.head(batch_.read_revision()), deleted, prevs, message.body());
+    return message;
 }
 
 Result<grpc::Message> EntryApplier::txn(std::string_view body) {

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "etcd/entry.h"
 #include "etcd/lessor.h"
 #include "etcd/server/alarms.h"
-#include "etcd/server/entry.h"
 #include "etcd/server/response_header.h"
 #include "net/grpc/message.h"
 #include "proto/etcdserverpb/kv.pb.h"

@@ -3,10 +3,10 @@
 
 #include "etcd/checks.h"
 #include "etcd/errors.h"
-#include "etcd/server/convert.h"
 #include "etcd/server/quota.h"
 #include "etcd/server/range_reader.h"
 #include "etcd/server/services.h"
+#include "etcd/wire_codec.h"
 #include "proto/etcdserverpb/kv.pb.h"
 #include "rt/blocking.h"
 
@@ -34,9 +34,13 @@ class KvService {
     }
 
     void delete_range(grpc::CallRef call, std::string_view bytes) {
+        DeleteRangeView view;
         etcdserverpb::DeleteRangeRequest request;
-        if (!parse_request(call, bytes, request)) return;
-        submit(EntryKind::kDeleteRange, std::move(call), bytes, check_delete_range(request));
+        if (!decode(bytes, view)) {
+            if (!parse_request(call, bytes, request)) return;
+            view = to_view(request);
+        }
+        submit(EntryKind::kDeleteRange, std::move(call), bytes, check(view));
     }
 
     void txn(grpc::CallRef call, std::string_view bytes) {

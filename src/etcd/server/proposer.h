@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 #include "consensus/node.h"
-#include "etcd/server/entry.h"
+#include "etcd/entry.h"
 #include "net/grpc/call.h"
 
 namespace sluice::etcd {

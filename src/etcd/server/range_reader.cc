@@ -2,78 +2,84 @@
 
 #include "etcd/checks.h"
 #include "etcd/errors.h"
+#include "etcd/range_encoder.h"
 #include "etcd/server/convert.h"
 #include "etcd/server/txn.h"
 #include "etcd/server/txn_view.h"
+#include "etcd/wire_codec.h"
 #include "rt/blocking.h"
 
 namespace sluice::etcd {
 namespace {
 
 using etcdserverpb::RangeRequest;
-using etcdserverpb::RangeResponse;
 using storage::KvView;
 using storage::ReadStep;
 using storage::ReadTier;
 
-class ResponseSink final : public storage::KvSink {
+// Answers a get of one key, straight from the store's memory into the message.
+class GetSink final : public storage::KvSink {
   public:
-    ResponseSink(RangeResponse& response, const storage::RangeQuery& query)
-        : response_(response), with_value_(!query.keys_only), with_lease_(query.keeps_lease()) {}
-    void on_kv(const KvView& kv) override {
-        mvccpb::KeyValue* const out = response_.add_kvs();
-        out->set_key(kv.key.data(), kv.key.size());
-        if (with_value_) out->set_value(kv.value.data(), kv.value.size());
-        out->set_create_revision(kv.create_revision);
-        out->set_mod_revision(kv.mod_revision);
-        out->set_version(kv.version);
-        bytes_ += kv.key.size() + kv.value.size() + sizeof(mvccpb::KeyValue);
-        if (with_lease_) out->set_lease(kv.lease);
-    }
+    // `revision` is the header's, which MvccStore::get sets before it hands out the pair.
+    GetSink(const RangeView& request, const Identity& identity, const storage::Revision& revision)
+        : query_(to_query(request)), identity_(identity), revision_(revision) {}
 
-    std::size_t bytes() const noexcept { return bytes_; }
+    void on_kv(const KvView& kv) override {
+        KvView shown = kv;
+        if (query_.keys_only) shown.value = {};
+        if (!query_.keeps_lease()) shown.lease = 0;
+        append_range_response(identity_.head(revision_), query_.count_only ? nullptr : &shown,
+                              /*count=*/1, message_.body());
+    }
+    grpc::Message take(bool found) {
+        if (!found) {
+            append_range_response(identity_.head(revision_), nullptr, /*count=*/0, message_.body());
+        }
+        return std::move(message_);
+    }
 
   private:
-    RangeResponse& response_;
-    const bool with_value_;
-    const bool with_lease_;
-    std::size_t bytes_ = 0;
+    const storage::RangeQuery query_;
+    const Identity& identity_;
+    const storage::Revision& revision_;
+    grpc::Message message_;
 };
 
+// Keeps the pairs of a range that is to be sorted.
 class CollectSink final : public storage::KvSink {
   public:
-    explicit CollectSink(storage::RangeResult& result) : result_(result) {}
+    CollectSink(storage::RangeResult& result, MemoryBudget& budget)
+        : result_(result), share_(budget) {}
     void on_kv(const KvView& kv) override {
         result_.kvs.push_back(kv.copy());
-        bytes_ += kv.key.size() + kv.value.size() + sizeof(storage::KeyValue);
+        uncounted_ += kv.key.size() + kv.value.size() + sizeof(storage::KeyValue);
     }
-    std::size_t bytes() const noexcept { return bytes_; }
+    bool charge() noexcept { return share_.grow(std::exchange(uncounted_, 0)); }
 
   private:
     storage::RangeResult& result_;
-    std::size_t bytes_ = 0;
+    MemoryBudget::Share share_;
+    std::size_t uncounted_ = 0;
 };
 
-bool is_plain_get(const RangeRequest& request) {
-    return request.range_end().empty() && request.limit() == 0 && !request.count_only() &&
-           request.min_mod_revision() == 0 && request.max_mod_revision() == 0 &&
-           request.min_create_revision() == 0 && request.max_create_revision() == 0;
+// One key, read by one lookup.
+bool is_get(const RangeView& request) {
+    return request.range_end.empty() && request.min_mod_revision == 0 &&
+           request.max_mod_revision == 0 && request.min_create_revision == 0 &&
+           request.max_create_revision == 0;
 }
 
-// Runs a cursor to its end: in memory as far as that goes, on the blocking pool where it must. What
-// the sink collects is counted in `share`: kRequestTooManyRequests if there is too much of it in
-// the process.
+// Runs a cursor to its end: in memory as far as that goes, on the blocking pool where it must.
+// kRequestTooManyRequests if the process holds too much of what such sinks gather.
 template <class Sink>
-Status drain(storage::RangeCursor& cursor, Sink& sink, const grpc::CallRef& call,
-             MemoryBudget::Share& share) {
+Status drain(storage::RangeCursor& cursor, Sink& sink, const grpc::CallRef& call) {
     while (true) {
-        const std::size_t before = sink.bytes();
         Result<ReadStep> step = cursor.next(ReadTier::kMemory, {}, sink);
         if (step && *step == ReadStep::kWouldBlock) {
             step = rt::blocking([&] { return cursor.next(ReadTier::kAny, {}, sink); });
         }
         if (!step) return sluice::fail(step.error());
-        if (!share.grow(sink.bytes() - before)) return fail(errors::kRequestTooManyRequests);
+        if (!sink.charge()) return fail(errors::kRequestTooManyRequests);
         if (*step == ReadStep::kDone) return {};
         if (call->done()) return fail(errors::kCanceled);
         rt::checkpoint();
@@ -101,44 +107,50 @@ void finish(const grpc::CallRef& call, Result<grpc::Message> answer) {
 }  // namespace
 
 void RangeReader::range(grpc::CallRef call, std::string_view bytes) {
-    RangeRequest request;
-    if (!parse_request(call, bytes, request)) return;
-    const Status checked = check_range(request);
+    RangeView request;
+    std::string plain;
+    if (!decode(bytes, request)) {
+        // Well formed, but of a shape that only protobuf reads: go on with what it makes of it.
+        RangeRequest message;
+        if (!parse_request(call, bytes, message)) return;
+        message.DiscardUnknownFields();
+        bytes = plain = message.SerializeAsString();
+        request = {};
+        SLUICE_CHECK(decode(bytes, request));
+    }
+    const Status checked = check(request);
     call->account.charge(Stage::kParse, parts_.ticks.now());
     if (!checked) return call->finish(checked.error());
-    if (is_plain_get(request) && try_get(call, request)) return;
-    call->run([this, call, request = std::move(request)] {
+    if (is_get(request) && try_get(call, request)) return;
+    call->run([this, call, body = std::string(bytes)] {
         call->account.charge(Stage::kRunQueue, parts_.ticks.now());
-        finish(call, read(call, request));
+        RangeView again;
+        SLUICE_CHECK(decode(body, again));
+        finish(call, read(call, again));
     });
 }
 
 // True if it has been answered: the key, or its absence, was found in memory.
-bool RangeReader::try_get(const grpc::CallRef& call, const RangeRequest& request) {
-    if (!request.serializable()) {
+bool RangeReader::try_get(const grpc::CallRef& call, const RangeView& request) {
+    if (!request.serializable) {
         const Status ready = wait_linearizable(call);
         if (!ready) {
             call->finish(ready.error());
             return true;
         }
     }
-    RangeResponse response;
-    ResponseSink sink(response, to_query(request));
     storage::Revision revision = 0;
     bool found = false;
-    const auto step = parts_.store.get(request.key(), request.revision(), ReadTier::kMemory, sink,
-                                       &found, &revision);
+    GetSink sink(request, parts_.identity, revision);
+    const auto step =
+        parts_.store.get(request.key, request.revision, ReadTier::kMemory, sink, &found, &revision);
     if (step && *step == ReadStep::kWouldBlock) return false;
     call->account.charge(Stage::kRead, parts_.ticks.now());
-    if (!step) {
+    if (step) {
+        call->finish(sink.take(found));
+    } else {
         call->finish(step.error());
-        return true;
     }
-    parts_.identity.fill(response.mutable_header(), revision);
-    response.set_count(found ? 1 : 0);
-    grpc::Message message = grpc::Message::of(response);
-    call->account.charge(Stage::kSerialise, parts_.ticks.now());
-    call->finish(std::move(message));
     return true;
 }
 
@@ -150,29 +162,28 @@ Status RangeReader::wait_linearizable(const grpc::CallRef& call) {
     return {};
 }
 
-Result<grpc::Message> RangeReader::read(const grpc::CallRef& call, const RangeRequest& request) {
-    if (!request.serializable()) SLUICE_TRY(wait_linearizable(call));
+Result<grpc::Message> RangeReader::read(const grpc::CallRef& call, const RangeView& request) {
+    if (!request.serializable) SLUICE_TRY(wait_linearizable(call));
     const storage::RangeQuery query = to_query(request);
     storage::RangeCursor cursor(parts_.store, query);
-    RangeResponse response;
-    MemoryBudget::Share share(parts_.range_bytes);
+    RangeEncoder encoder(parts_.range_bytes);
+    bool more = false;
     if (query.needs_sort()) {
         storage::RangeResult all;
-        CollectSink sink(all);
-        SLUICE_TRY(drain(cursor, sink, call, share));
-        all.count = cursor.count();
+        CollectSink sink(all, parts_.range_bytes);
+        SLUICE_TRY(drain(cursor, sink, call));
         all.more = cursor.more();
         finish_range(query, all);
-        to_proto(std::move(all), &response);
+        call->account.charge(Stage::kRead, parts_.ticks.now());
+        for (const storage::KeyValue& kv : all.kvs) encoder.on_kv(KvView::of(kv));
+        more = all.more;
     } else {
-        ResponseSink sink(response, query);
-        SLUICE_TRY(drain(cursor, sink, call, share));
-        response.set_count(cursor.count());
-        response.set_more(cursor.more());
+        SLUICE_TRY(drain(cursor, encoder, call));
+        call->account.charge(Stage::kRead, parts_.ticks.now());
+        more = cursor.more();
     }
-    call->account.charge(Stage::kRead, parts_.ticks.now());
-    parts_.identity.fill(response.mutable_header(), cursor.store_revision());
-    grpc::Message message = grpc::Message::of_long(response, parts_.range_bytes);
+    grpc::Message message = grpc::Message::with_tail({}, encoder.finish(more, cursor.count()));
+    append_response_head(parts_.identity.head(cursor.store_revision()), message.body());
     call->account.charge(Stage::kSerialise, parts_.ticks.now());
     return message;
 }

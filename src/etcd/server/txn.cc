@@ -131,9 +131,28 @@ Status check_one_range(const TxnView& view, const etcdserverpb::RangeRequest& ra
 Status run_range(TxnView& view, const etcdserverpb::RangeRequest& request,
                  etcdserverpb::RangeResponse* response) {
     storage::RangeResult result;
-    SLUICE_TRY(view.range(to_query(request), result));
+    SLUICE_TRY(view.range(to_query(to_view(request)), result));
     result.revision = view.revision();
     to_proto(std::move(result), response);
+    return {};
+}
+
+Status run_put(storage::Applier& batch, const etcdserverpb::PutRequest& request,
+               etcdserverpb::PutResponse* response) {
+    storage::KeyValue prev;
+    SLUICE_TRY(run_put(batch, to_view(request), &prev));
+    response->mutable_header()->set_revision(batch.read_revision());
+    if (prev.version != 0) to_proto(std::move(prev), response->mutable_prev_kv());
+    return {};
+}
+
+Status run_delete_range(storage::Applier& batch, const etcdserverpb::DeleteRangeRequest& request,
+                        etcdserverpb::DeleteRangeResponse* response) {
+    std::vector<storage::KeyValue> prevs;
+    SLUICE_TRY_ASSIGN(const std::int64_t deleted, run_delete_range(batch, to_view(request), prevs));
+    response->mutable_header()->set_revision(batch.read_revision());
+    response->set_deleted(deleted);
+    for (storage::KeyValue& kv : prevs) to_proto(std::move(kv), response->add_prev_kvs());
     return {};
 }
 
@@ -217,25 +236,9 @@ Status run_put(storage::Applier& batch, const PutView& request, storage::KeyValu
     return batch.put(request.key, value, lease, nullptr, request.prev_kv ? prev : nullptr);
 }
 
-Status run_put(storage::Applier& batch, const etcdserverpb::PutRequest& request,
-               etcdserverpb::PutResponse* response) {
-    storage::KeyValue prev;
-    SLUICE_TRY(run_put(batch, to_view(request), &prev));
-    response->mutable_header()->set_revision(batch.read_revision());
-    if (prev.version != 0) to_proto(std::move(prev), response->mutable_prev_kv());
-    return {};
-}
-
-Status run_delete_range(storage::Applier& batch, const etcdserverpb::DeleteRangeRequest& request,
-                        etcdserverpb::DeleteRangeResponse* response) {
-    std::vector<storage::KeyValue> prevs;
-    SLUICE_TRY_ASSIGN(const std::int64_t deleted,
-                      batch.delete_range(request.key(), request.range_end(),
-                                         request.prev_kv() ? &prevs : nullptr));
-    response->mutable_header()->set_revision(batch.read_revision());
-    response->set_deleted(deleted);
-    for (storage::KeyValue& kv : prevs) to_proto(std::move(kv), response->add_prev_kvs());
-    return {};
+Result<std::int64_t> run_delete_range(storage::Applier& batch, const DeleteRangeView& request,
+                                      std::vector<storage::KeyValue>& prevs) {
+    return batch.delete_range(request.key, request.range_end, request.prev_kv ? &prevs : nullptr);
 }
 
 }  // namespace sluice::etcd

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "etcd/request_views.h"
 #include "etcd/server/txn_view.h"
-#include "etcd/wire_codec.h"
 #include "proto/etcdserverpb/kv.pb.h"
 
 namespace sluice::etcd {
@@ -42,10 +42,9 @@ Status run_read_only(TxnView& view, const etcdserverpb::TxnRequest& request, con
 // it (version 0: there was none). kKeyNotFound for ignore_value or ignore_lease without a key. The
 // lease's existence has been checked.
 Status run_put(storage::Applier& batch, const PutView& request, storage::KeyValue* prev);
-Status run_put(storage::Applier& batch, const etcdserverpb::PutRequest& request,
-               etcdserverpb::PutResponse* response);
 
-Status run_delete_range(storage::Applier& batch, const etcdserverpb::DeleteRangeRequest& request,
-                        etcdserverpb::DeleteRangeResponse* response);
+// How many keys were deleted; `prevs` gets the pairs if the request wants them.
+Result<std::int64_t> run_delete_range(storage::Applier& batch, const DeleteRangeView& request,
+                                      std::vector<storage::KeyValue>& prevs);
 
 }  // namespace sluice::etcd

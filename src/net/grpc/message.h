@@ -36,18 +36,6 @@ class Message {
             reinterpret_cast<std::uint8_t*>(message.bytes_.data() + kMessagePrefixBytes));
         return message;
     }
-    // The same for a long one: its bytes are counted in `budget`, and not copied on their way out.
-    template <class Proto>
-    static Message of_long(const Proto& proto, MemoryBudget& budget) {
-        Message message;
-        message.tail_ = SharedBytes::make(
-            proto.ByteSizeLong(),
-            [&](char* out) {
-                proto.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(out));
-            },
-            &budget);
-        return message;
-    }
     static Message with_tail(std::string_view head, SharedBytes tail) {
         Message message;
         message.bytes_.append(head);

@@ -57,6 +57,9 @@ struct KvView {
     std::int64_t version = 0;
     LeaseId lease = 0;
 
+    static KvView of(const KeyValue& kv) noexcept {
+        return {kv.key, kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease};
+    }
     KeyValue copy() const {
         return {
             std::string(key), std::string(value), create_revision, mod_revision, version, lease};

@@ -100,7 +100,8 @@ class MvccStore {
     // ---- reads
     // One key at `revision` (0: current). Calls sink.on_kv once if the key exists. Costs one lookup
     // in the hot cache (0.2 us) or one RocksDB Get (2-6 us); the sink gets the bytes uncopied.
-    // Returns kDone or kWouldBlock, never kMore. *found and *store_revision may be null.
+    // Returns kDone or kWouldBlock, never kMore. *found and *store_revision may be null; the second
+    // is set before the sink is called.
     Result<ReadStep> get(std::string_view key, Revision revision, ReadTier tier, KvSink& sink,
                          bool* found = nullptr, Revision* store_revision = nullptr) const;
 

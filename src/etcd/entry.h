@@ -11,9 +11,26 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "etcd/wire_codec.h"
 
 namespace sluice::etcd {
+
+// The field of sluice.internal.Request that carries the request.
+enum class EntryKind : std::uint32_t {
+    kPut = 3,
+    kDeleteRange = 4,
+    kTxn = 5,
+    kCompaction = 6,
+    kLeaseGrant = 7,
+    kLeaseRevoke = 8,
+    kLeaseExpire = 9,
+    kLeaseCheckpoint = 10,
+    kAlarm = 11,
+};
+
+struct EntryView {
+    EntryKind kind = EntryKind::kPut;
+    std::string_view request = {};  // the serialised request
+};
 
 // The bytes before a body of `size` bytes.
 class EntryHead {

@@ -1,8 +1,9 @@
-#include "etcd/server/entry.h"
+#include "etcd/entry.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "proto/sluice/internal.pb.h"
 
@@ -25,6 +26,25 @@ TEST(EntryTest, EveryKindComesBackWithItsBody) {
             EXPECT_EQ(read->request, body);
             EXPECT_EQ(read->request.data(), payload.data() + payload.size() - size) << "a copy";
         }
+    }
+}
+
+TEST(EntryTest, KindsAreTheFieldsOfTheRequest) {
+    using Case = internal::Request::RequestCase;
+    const std::pair<EntryKind, Case> kinds[] = {
+        {EntryKind::kPut, Case::kPut},
+        {EntryKind::kDeleteRange, Case::kDeleteRange},
+        {EntryKind::kTxn, Case::kTxn},
+        {EntryKind::kCompaction, Case::kCompaction},
+        {EntryKind::kLeaseGrant, Case::kLeaseGrant},
+        {EntryKind::kLeaseRevoke, Case::kLeaseRevoke},
+        {EntryKind::kLeaseExpire, Case::kLeaseExpire},
+        {EntryKind::kLeaseCheckpoint, Case::kLeaseCheckpoint},
+        {EntryKind::kAlarm, Case::kAlarm}};
+    for (const auto& [kind, field] : kinds) {
+        internal::Request request;
+        ASSERT_TRUE(request.ParseFromString(logged(kind, "")));
+        EXPECT_EQ(request.request_case(), field);
     }
 }
 
@@ -62,6 +82,8 @@ TEST(EntryTest, DamagedPayloadsAreRefused) {
         std::string("\x18\x05", 2),                  // a put that is a number
         std::string("\x1a\xff\xff\xff\xff\x0f", 6),  // 4 GB long
         std::string("\x0a\x00", 2),                  // a header alone
+        std::string("\x0a\x00\x0a\x00\x1a\x00", 6),  // two headers
+        std::string("\x1a\x00\x22\x00", 4),          // two requests
     };
     for (const std::string& payload : unknown_kinds) {
         const auto read = read_entry(payload);
