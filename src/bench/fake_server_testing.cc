@@ -101,10 +101,11 @@ class FakeServer::Peer final : public http2::SessionHandler {
         if (misbehaviour == Misbehaviour::kTwoMessages) framed += framed;
         if (misbehaviour == Misbehaviour::kNoMessage) framed.clear();
         // Cut in two, so that the loader has to put messages together.
-        const std::size_t cut = framed.size() / 2;
-        const http2::DataPiece first = http2::DataPiece::copy(framed.substr(0, cut));
+        const std::string_view all = framed;
+        const std::size_t cut = all.size() / 2;
+        const http2::DataPiece first = http2::DataPiece::copy(all.substr(0, cut));
         session_.send_data(id, {&first, 1}, false);
-        const http2::DataPiece second = http2::DataPiece::copy(framed.substr(cut));
+        const http2::DataPiece second = http2::DataPiece::copy(all.substr(cut));
         session_.send_data(id, {&second, 1}, false);
         const HeaderField trailers[] = {HeaderField::text("grpc-status", "0")};
         session_.send_trailers(id, trailers);
