@@ -1,8 +1,7 @@
 // Assertions: a failed one is a programmer's error and ends the process with a message.
 //
 //   SLUICE_CHECK(cond)          stays on in release builds; for invariants that guard data.
-//   SLUICE_ASSERT(cond)         off in release builds; for hot paths. The condition is still
-//   compiled.
+//   SLUICE_ASSERT(cond)         off in release builds, but still compiled; for hot paths.
 //
 // Neither is for bad input: that is answered with an Error (base/result.h).
 // They may be called anywhere, on any stack; they neither allocate nor suspend.

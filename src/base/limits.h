@@ -31,7 +31,6 @@ inline constexpr std::size_t kLogLineBytesMax = 16 * 1024;
 inline constexpr std::int64_t kLogFlushRetryNs = 100'000'000;
 
 // ---- rt
-// -------------------------------------------------------------------------------------------
 
 inline constexpr int kStackDumpFramesMax = 32;  // frames shown when a fiber's stack overflows
 inline constexpr unsigned kWorkersMax = 256;    // threads that run fibers
@@ -53,7 +52,6 @@ static_assert(kFiberClosureBytesMax * 4 <= kFiberStackBytesMin);
 static_assert((kRunQueueSlots & (kRunQueueSlots - 1)) == 0, "indices wrap by masking");
 
 // ---- sync, io
-// -------------------------------------------------------------------------------------
 
 inline constexpr unsigned kMutexSpins = 30;                  // rounds with a pause; then park
 inline constexpr std::int64_t kMutexStarvingNs = 1'000'000;  // ns passed over; then handed over
@@ -77,11 +75,10 @@ inline constexpr std::int64_t kAcceptPauseMinNs = 10'000'000;     // ns; out of 
 inline constexpr std::int64_t kAcceptPauseMaxNs = 1'000'000'000;  // ns; the pause doubles up to it
 
 // ---- net
-// ------------------------------------------------------------------------------------------
 
-inline constexpr std::size_t kHpackCachedBlockBytes =
-    23;  // a longer header block is always decoded
 // HTTP/2 (net/http2). Bytes unless said otherwise.
+// A longer header block is always decoded.
+inline constexpr std::size_t kHpackCachedBlockBytes = 23;
 inline constexpr std::uint32_t kHttp2FrameBytesMax = 16'384;  // payload; the RFC's smallest maximum
 inline constexpr std::uint32_t kHttp2StreamsMax = 1'024;      // concurrent calls of one connection
 inline constexpr std::uint32_t kHttp2StreamWindowBytes = 256 * 1024;       // one request in flight
@@ -125,8 +122,8 @@ static_assert(kHttp2ConnectionWindowBytes >= kHttp2StreamWindowBytes);
 static_assert(kHttp2OutputTurnBytes >= kHttp2FrameBytesMax);
 
 inline constexpr std::uint32_t kConnectionsMax = 1'000'000;  // open connections of one server
-inline constexpr std::int64_t kHandshakeTimeoutNs =
-    120'000'000'000;                                          // first bytes, as gRPC servers do
+// Until a connection's first bytes have come, as gRPC servers do.
+inline constexpr std::int64_t kHandshakeTimeoutNs = 120'000'000'000;
 inline constexpr std::size_t kReadBytesPerTurn = 256 << 10;   // of one connection before others run
 inline constexpr std::size_t kWriteBytesPerTurn = 256 << 10;  // the same for output
 inline constexpr std::int64_t kIdleTrimNs = 1'000'000'000;    // quiet for so long: buffers go back
@@ -136,22 +133,21 @@ inline constexpr std::int64_t kLingerNs = 1'000'000'000;      // after our last 
 inline constexpr std::int64_t kHalfClosedNs = 10'000'000'000;  // for answers after the peer's end
 // What HTTP/1.1 answers to pipelined requests before the peer has read the last ones.
 inline constexpr std::size_t kHttp1OutputBytes = 256 << 10;
-inline constexpr std::uint32_t kGrpcReceiveBytesMax = 4
-                                                      << 20;  // one request message, gRPC's default
-inline constexpr std::uint32_t kStreamUnsentBytes = 256
-                                                    << 10;  // of one stream before send() says stop
+inline constexpr std::uint32_t kGrpcReceiveBytesMax = 4u << 20;  // one request; gRPC's default
+inline constexpr std::uint32_t kStreamUnsentBytes = 256u << 10;  // then send() says stop
 
 // ---- storage
-// --------------------------------------------------------------------------------------
-inline constexpr std::uint32_t kSnapshotTableBytesMax =
-    64u << 20;                                             // table of contents of a snapshot file
-inline constexpr std::size_t kWalSegmentBytes = 64 << 20;  // one file of the log; as etcd's
+
+inline constexpr std::uint32_t kSnapshotTableBytesMax = 64u << 20;  // contents of a snapshot file
+inline constexpr std::size_t kWalSegmentBytes = 64 << 20;      // one file of the log; as etcd's
 inline constexpr std::size_t kWalFirstSegmentBytes = 4 << 20;  // zeroed inline: cold start < 100 ms
 inline constexpr std::size_t kWalSegmentBytesMax = 1 << 30;    // larger: recovery reads too long
 inline constexpr std::size_t kWalGroupBytesMax = 8 << 20;      // one write; the staging buffer
 inline constexpr std::size_t kWalEntryBytesMax = 32 << 20;     // one entry, alone in its group
 inline constexpr std::size_t kWalSpareSegments = 2;            // kept for reuse; the rest removed
 inline constexpr std::size_t kConfigurationMembersMax = 1024;  // of each role; bounds the record
+static_assert(kWalEntryBytesMax <= kWalSegmentBytesMax / 2);
+static_assert(kWalFirstSegmentBytes <= kWalSegmentBytes && kWalSegmentBytes <= kWalSegmentBytesMax);
 
 inline constexpr std::size_t kStoreMemoryMin = 8u << 20;        // bytes; below it flushes thrash
 inline constexpr std::size_t kStoreMemoryDefault = 128u << 20;  // bytes of caches and memtables
@@ -161,7 +157,7 @@ inline constexpr std::size_t kHistorySliceBytes = 512u << 10;   // bytes of even
 inline constexpr std::int64_t kHistorySliceEntries = 2000;      // log entries; about 1 ms
 
 // ---- consensus
-// ------------------------------------------------------------------------------------
+
 inline constexpr std::size_t kMemberFileBytesMax = 4096;      // the text file that names the member
 inline constexpr std::uint32_t kProposalsMax = 32768;         // not yet applied; then "too many"
 inline constexpr std::size_t kProposalBytesMax = 128 << 20;   // the same in bytes of payload
@@ -171,7 +167,7 @@ inline constexpr std::size_t kApplyBatchEntries = 4096;       // one StateMachin
 inline constexpr std::size_t kReplayBatchBytes = 4 << 20;     // read from the log at a time
 
 // ---- etcd
-// -----------------------------------------------------------------------------------------
+
 inline constexpr std::size_t kWatchBodiesMadeMax = 64;  // different bodies kept of one group
 inline constexpr std::size_t kWatchStreamBytesMax = 256 << 10;  // queued for one slow client
 inline constexpr std::size_t kWatchAnswerBytesMax = 1 << 20;    // unread answers to requests
@@ -219,11 +215,5 @@ inline constexpr std::int64_t kBenchTotalNs = 3'600'000'000'000;
 inline constexpr unsigned kBenchThreadsMax = 64;
 inline constexpr unsigned kBenchConnectionsMax = 50'000;
 inline constexpr unsigned kBenchClientsMax = 100'000;
-
-// ---- observe
-// --------------------------------------------------------------------------------------
-
-static_assert(kWalEntryBytesMax <= kWalSegmentBytesMax / 2);
-static_assert(kWalFirstSegmentBytes <= kWalSegmentBytes && kWalSegmentBytes <= kWalSegmentBytesMax);
 
 }  // namespace sluice::limits

@@ -21,8 +21,7 @@ void append(fmt::memory_buffer& out, std::string_view text) {
     out.append(text.data(), text.data() + text.size());
 }
 
-// RFC 8259, section 7. Bytes above 0x7f pass as they are when they are UTF-8; a byte that is not
-// part of a sequence becomes the replacement character, so that the line stays valid JSON.
+// The length of the UTF-8 sequence that begins at a byte above 0x7f; 0: it begins none.
 std::size_t utf8_length(std::string_view text, std::size_t at) {
     const auto lead = static_cast<unsigned char>(text[at]);
     const std::size_t length = lead >= 0xf0 && lead < 0xf5   ? 4
@@ -35,6 +34,8 @@ std::size_t utf8_length(std::string_view text, std::size_t at) {
     return length;
 }
 
+// RFC 8259, section 7. UTF-8 passes as it is; a byte that is not part of a sequence becomes the
+// replacement character, so that the line stays valid JSON.
 void append_string(fmt::memory_buffer& out, std::string_view text) {
     out.push_back('"');
     for (std::size_t i = 0; i < text.size(); ++i) {

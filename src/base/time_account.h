@@ -18,9 +18,10 @@
 //   account.charge(Stage::kRunQueue, ticks.now());    // the fiber runs
 //   ... parse ...
 //   account.charge(Stage::kParse, ticks.now());
-//   account.charge(Stage::kLogQueue, batch.started);  // the log writer's stamps, shared by the
-//   batch account.charge(Stage::kLogWrite, batch.written); account.charge(Stage::kFsync,
-//   batch.synced); stages.record(worker_index, account);
+//   account.charge(Stage::kLogQueue, group.started);  // the log writer's stamps of the group
+//   account.charge(Stage::kLogWrite, group.written);
+//   account.charge(Stage::kFsync, group.synced);
+//   stages.record(worker_index, account);
 #pragma once
 
 #include <array>

@@ -2,7 +2,7 @@
 //
 // A joint configuration needs both its halves: the smaller commit index, and a vote that is won
 // in both. An empty half agrees to everything (as the field has it: it makes the plain case joint).
-// Source: Ongaro's thesis, sections 3.6 and 4.3. Cost: linear in the voters, no allocation up to 7.
+// Source: Ongaro's thesis, sections 3.6 and 4.3. Cost: linear in the voters.
 #pragma once
 
 #include <cstdint>

@@ -133,8 +133,7 @@ class Lessor {
     struct Lease {
         LeaseRecord record;
         TimeNs deadline_ns = kNever;
-        TimeNs scheduled_ns =
-            kNever;  // its place in schedule_; at or before deadline_ns, or a retry
+        TimeNs scheduled_ns = kNever;  // in schedule_; at or before deadline_ns, or a retry
     };
 
     void schedule(LeaseId id, Lease& lease, TimeNs at_ns) SLUICE_REQUIRES(mutex_);

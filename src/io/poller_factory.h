@@ -18,7 +18,7 @@ using PollerFactory = std::function<std::unique_ptr<rt::Poller>(unsigned worker)
 
 // "io_uring", "epoll", or "auto": io_uring if the kernel lets us, else epoll. Probes once, now, by
 // making a ring and waking it. kInvalidArgument: another name; kUnavailable: io_uring was demanded
-// and is forbidden or too old (below Linux 6.1).
+// and is forbidden or too old (below Linux 5.13).
 Result<PollerFactory> make_poller_factory(std::string_view name);
 
 }  // namespace sluice::io

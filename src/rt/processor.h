@@ -3,9 +3,7 @@
 //
 // Runnable fibers, in the order in which pop() takes them:
 //   run_next   the fiber that the running one has just made ready: its data is hot, and the two
-//   often
-//              answer each other. At most limits::kRunNextMax in a row, then the queue gets its
-//              turn.
+//              often answer each other. At most limits::kRunNextMax in a row before the queue.
 //   arrivals   fibers started on this very worker by spawn_on; never stolen before their first run
 //   queue      all others, first in, first out; thieves take half
 // In a simulation all of them form one bag, and a seed decides which comes next.

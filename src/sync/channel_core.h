@@ -4,9 +4,8 @@
 // waiting receivers and one of waiting senders. Between two calls these hold, under the lock:
 //   - receivers wait only while the ring is empty, senders only while it is full;
 //   - so, but for waiters already claimed elsewhere, at most one of the two queues is not empty;
-//   - nobody waits at a closed channel, and no sender's element is in doubt: it has either been
-//   taken
-//     as a whole or is still the sender's.
+//   - nobody waits at a closed channel, and no sender's element is in doubt: it has been taken as
+//     a whole or is still the sender's.
 #pragma once
 
 #include <cstddef>

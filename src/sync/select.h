@@ -5,9 +5,9 @@
 //   const sync::Selected selected =
 //       sync::select({sync::receive_case(jobs, job), sync::receive_case(stops, stop)}, context);
 //   switch (selected.index) {
-//       case 0: ...                     // selected.closed: jobs is closed and empty, job is
-//       nothing case 1: ... case sync::kSelectCancelled:    // context.status() says why; a timeout
-//       is a deadline there
+//       case 0: ...                         // selected.closed: jobs is closed and empty
+//       case 1: ...
+//       case sync::kSelectCancelled: ...    // context.status() says why; a timeout is a deadline
 //   }
 //
 // try_select() does not wait: kSelectNone if nothing can be done now (Go's default case).

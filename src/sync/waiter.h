@@ -9,8 +9,8 @@
 //   ---------                                     ----------------------------
 //   Waiter waiter;                                lock;
 //   lock; if (can go on) return; enqueue; unlock  dequeue; won = waiter->claim(outcome);
-//   outcome = waiter.wait(context, reason);       (hand over data: the fiber cannot go on
-//   meanwhile) if (outcome == kCancelled) {                  unlock;
+//   outcome = waiter.wait(context, reason);       (hand over data: the fiber cannot go on yet)
+//   if (outcome == kCancelled) {                  unlock;
 //       lock; dequeue if still queued; unlock     if (won) waiter->notify();   // last access
 //   }
 //

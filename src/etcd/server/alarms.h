@@ -45,8 +45,8 @@ class Alarms {
 
     mutable Mutex mutex_;
     std::set<RaisedAlarm> raised_ SLUICE_GUARDED_BY(mutex_);
-    std::atomic<bool> no_space_{
-        false};  // relaxed: whoever must see it exactly is the applier itself
+    // Relaxed: whoever must see it exactly is the applier itself.
+    std::atomic<bool> no_space_{false};
 };
 
 }  // namespace sluice::etcd

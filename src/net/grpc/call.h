@@ -105,8 +105,8 @@ class Call final : private net::Posted {
 
     SpinLock lock_;
     std::vector<Message> outbox_ SLUICE_GUARDED_BY(lock_);
-    std::unique_ptr<Error> error_
-        SLUICE_GUARDED_BY(lock_);  // with finished_: how it ended, null: OK
+    // With finished_: how it ended; null: OK.
+    std::unique_ptr<Error> error_ SLUICE_GUARDED_BY(lock_);
     bool finished_ SLUICE_GUARDED_BY(lock_) = false;
     bool posted_ SLUICE_GUARDED_BY(lock_) = false;
 

@@ -2,8 +2,7 @@
 //
 //   Message m = Message::of(put_response);            // any protobuf message
 //   Message m;  m.body().append(...)                  // or bytes made by hand
-//   Message m = Message::with_tail(head, event);      // an event that many streams share, not
-//   copied
+//   Message m = Message::with_tail(head, event);      // many streams share the event's bytes
 //
 // The five bytes of the prefix are reserved in front, so framing costs no copy. Movable, not
 // copied.

@@ -53,11 +53,10 @@ class SharedFields {
   private:
     friend class HpackEncoder;
     struct Field {
-        std::uint8_t static_index =
-            0;                  // in the static table whole: its index, never inserted; else 0
-        std::uint8_t slot = 0;  // else: which of the encoder's positions is this field's
-        std::string insert;     // encoded: literal with incremental indexing
-        std::string literal;    // encoded: literal without indexing
+        std::uint8_t static_index = 0;  // if the static table holds it whole: never inserted
+        std::uint8_t slot = 0;          // else: which of the encoder's positions is this field's
+        std::string insert;             // encoded: literal with incremental indexing
+        std::string literal;            // encoded: literal without indexing
     };
     std::vector<Field> fields_;
     std::size_t table_bytes_ = 0;

@@ -192,18 +192,15 @@ class Session {
     bool has_peer_settings() const noexcept { return has_peer_settings_; }  // the handshake is over
     bool is_closed() const noexcept { return is_closed_; }  // feed() would return kClose
     ErrorCode close_code() const noexcept { return close_code_; }
-    std::string_view close_reason() const noexcept {
-        return close_reason_;
-    }  // a constant text for logs, "" while open
+    // A constant text for logs, "" while open.
+    std::string_view close_reason() const noexcept { return close_reason_; }
     bool is_open(StreamId id) const noexcept;               // known and not closed on the wire
     std::size_t pending_bytes(StreamId id) const noexcept;  // queued payload of one stream
     std::size_t pending_bytes() const noexcept { return pending_bytes_; }  // of all streams
-    std::uint32_t streams() const noexcept {
-        return streams_.count();
-    }  // not yet released, or not yet done on the wire
-    std::uint32_t peer_streams_max() const noexcept {
-        return peer_streams_max_;
-    }  // what the peer lets us open
+    // Not yet released, or not yet done on the wire.
+    std::uint32_t streams() const noexcept { return streams_.count(); }
+    // What the peer lets us open.
+    std::uint32_t peer_streams_max() const noexcept { return peer_streams_max_; }
     Role role() const noexcept { return role_; }
     std::size_t memory_bytes() const noexcept;  // of this session, its tables and queues
 

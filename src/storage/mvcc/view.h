@@ -27,7 +27,6 @@ struct Overlay {
 // Holds what a record's bytes lie in.
 struct RecordHold {
     rocksdb::PinnableSlice pinned;
-    std::string copied;
 };
 
 class View {
@@ -61,8 +60,7 @@ class View {
 // The newest records of the keys in [begin, end) in key order, tombstones too.
 //
 //   LatestScan scan(view, begin, end);
-//   for (auto at = scan.seek(); at && *at == Lookup::kFound; at = scan.next()) use(scan.key(),
-//   ...);
+//   for (auto at = scan.seek(); at && *at == Lookup::kFound; at = scan.next()) use(scan.key());
 class LatestScan {
   public:
     // end: null for "to the last key". begin and *end must outlive the scan.

@@ -81,7 +81,7 @@ std::optional<RecordHeader> decode_record_header(std::span<const std::byte> byte
 bool record_crc_matches(std::span<const std::byte> record, const RecordHeader& header,
                         std::uint64_t sequence);
 
-// Payloads. encode_* appends to `out`.
+// Payloads.
 void encode_entry_header(const LogEntry& entry, std::span<std::byte> out);  // kEntryHeaderBytes
 std::optional<LogEntry> decode_entry(std::span<const std::byte> payload);   // body views payload
 std::string encode_hard_state(const HardState& state);

@@ -6,12 +6,10 @@
 // name=number, separated by commas. Counts are of calls by all files together, n calls pass first.
 //
 //   fdatasync_error_after=n   every later fdatasync fails, as with EIO
-//   write_error_after=n       every later write fails, having written its first half, as with
-//   ENOSPC lose_unsynced=1           writes reach the file only with its next fdatasync: SIGKILL
-//   loses them power_loss_after=n        instead of the next fdatasync some sectors (512 bytes) of
-//   what is
-//                             waiting are written, and the process kills itself; implies
-//                             lose_unsynced
+//   write_error_after=n       every later write fails like one on a full disk, half written
+//   lose_unsynced=1           writes reach the file with its next fdatasync; SIGKILL loses them
+//   power_loss_after=n        instead of the next fdatasync some sectors (512 bytes) of what waits
+//                             are written, and the process kills itself; implies lose_unsynced
 //   seed=n                    which sectors
 //
 // Thread-safe. Costs a copy of each written byte under lose_unsynced.
