@@ -3,19 +3,9 @@
 #include <sched.h>
 
 #include "base/limits.h"
+#include "base/pause.h"
 
 namespace sluice {
-namespace {
-
-void pause_cpu() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
-}
-
-}  // namespace
 
 void SpinLock::lock_slowly() noexcept {
     unsigned rounds = 0;

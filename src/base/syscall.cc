@@ -57,10 +57,6 @@ ssize_t pwrite(int fd, const void* from, std::size_t bytes, off_t offset) noexce
     return retried([&] { return ::pwrite(fd, from, bytes, offset); });
 }
 
-ssize_t pwritev(int fd, const iovec* parts, int count, off_t offset) noexcept {
-    return retried([&] { return ::pwritev(fd, parts, count, offset); });
-}
-
 ssize_t writev(int fd, const iovec* parts, int count) noexcept {
     return retried([&] { return ::writev(fd, parts, count); });
 }
@@ -95,10 +91,6 @@ int rename(const char* from, const char* to) noexcept {
 
 int unlink(const char* path) noexcept {
     return value_or_errno(::unlink(path));
-}
-
-int rmdir(const char* path) noexcept {
-    return value_or_errno(::rmdir(path));
 }
 
 int mkdir(const char* path, mode_t mode) noexcept {
@@ -161,10 +153,6 @@ int getsockopt(int fd, int level, int name, void* value, socklen_t* bytes) noexc
 
 int getsockname(int fd, sockaddr* address, socklen_t* bytes) noexcept {
     return value_or_errno(::getsockname(fd, address, bytes));
-}
-
-int getpeername(int fd, sockaddr* address, socklen_t* bytes) noexcept {
-    return value_or_errno(::getpeername(fd, address, bytes));
 }
 
 ssize_t recv(int fd, void* to, std::size_t bytes, int flags) noexcept {

@@ -9,12 +9,9 @@
 #define SLUICE_CAPABILITY(name) __attribute__((capability(name)))
 #define SLUICE_SCOPED_CAPABILITY __attribute__((scoped_lockable))
 #define SLUICE_GUARDED_BY(lock) __attribute__((guarded_by(lock)))
-#define SLUICE_PT_GUARDED_BY(lock) __attribute__((pt_guarded_by(lock)))
 #define SLUICE_ACQUIRE(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define SLUICE_RELEASE_LOCK(...) __attribute__((release_capability(__VA_ARGS__)))
 #define SLUICE_TRY_ACQUIRE(...) __attribute__((try_acquire_capability(__VA_ARGS__)))
 #define SLUICE_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
-#define SLUICE_EXCLUDES(...) __attribute__((locks_excluded(__VA_ARGS__)))
-#define SLUICE_RETURN_CAPABILITY(lock) __attribute__((lock_returned(lock)))
 // For the few places that the analysis cannot follow; each says why.
 #define SLUICE_NO_THREAD_SAFETY_ANALYSIS __attribute__((no_thread_safety_analysis))

@@ -134,7 +134,6 @@ void Connection::on_ready(TimeNs now) {
         if (got < 0) return broken(Error::from_errno(static_cast<int>(got), "recv").message());
         if (got == 0) return broken("the server closed the connection");
         const auto bytes = static_cast<std::size_t>(got);
-        received_bytes_ += bytes;
         const auto result =
             session_.feed(std::string_view(memory_.receive.data(), bytes), now, memory_.scratch);
         if (result == http2::FeedResult::kClose)

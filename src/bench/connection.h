@@ -59,8 +59,6 @@ class Connection final : public http2::SessionHandler {
     // Ends every call (on_done with status 1, Cancelled) and the connection.
     void close();
 
-    std::uint64_t received_bytes() const noexcept { return received_bytes_; }
-
   private:
     void on_headers(http2::StreamId id, void* user, http2::HeaderBlock& block,
                     bool end_stream) override;
@@ -84,7 +82,6 @@ class Connection final : public http2::SessionHandler {
     std::string goaway_;  // why the server ends the connection, once it said so
     bool closing_ = false;
     bool is_unflushed_ = false;
-    std::uint64_t received_bytes_ = 0;
 };
 
 }  // namespace sluice::bench

@@ -280,7 +280,7 @@ Node::~Node() {
 }
 
 Result<std::unique_ptr<Node>> Node::open(NodeOptions options, StateMachine& sm) {
-    SLUICE_CHECK(options.fs != nullptr && options.clock != nullptr && options.ticks != nullptr);
+    SLUICE_CHECK(options.fs != nullptr && options.ticks != nullptr);
     SLUICE_CHECK(options.member_id != kNoMember && options.proposals_max > 0);
     if (options.initial_voters.empty()) options.initial_voters = {options.member_id};
     SLUICE_TRY_ASSIGN(auto wal, rt::blocking([&] { return open_log(options); }));

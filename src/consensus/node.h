@@ -33,7 +33,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
 #include "base/histogram.h"
 #include "base/limits.h"
 #include "base/result.h"
@@ -122,7 +121,6 @@ class StateMachine {
 struct NodeOptions {
     std::string wal_dir = {};  // DataDirectory::wal_dir()
     io::FileSystem* fs = nullptr;
-    const Clock* clock = nullptr;
     const TickClock* ticks = nullptr;
     std::uint64_t member_id = 0;  // not 0; of DataDirectory
     // For a new log: the members. Must be {member_id} (or empty, which means that) until members
@@ -142,7 +140,7 @@ class Node {
     // runtime that shall run them; suspends while the disk is read. kDataLoss: the log is damaged,
     // or it does not reach back to sm.applied_index(), or ends before it.
     // kUnimplemented: a configuration with more than this one voter.
-    // The state machine, fs, clock and ticks must outlive the node.
+    // The state machine, fs and ticks must outlive the node.
     static Result<std::unique_ptr<Node>> open(NodeOptions options, StateMachine& sm);
     ~Node();  // stop() must have returned
 

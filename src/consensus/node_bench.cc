@@ -7,13 +7,13 @@
 // its parts, p50 each: to_log_us until the log writer begins with it, disk_us write and fdatasync,
 // to_apply_us from there to the state machine.
 #include <benchmark/benchmark.h>
-#include <stdlib.h>
 
 #include <ctime>
 #include <string>
 #include <vector>
 
 #include "base/histogram.h"
+#include "base/temporary_dir_testing.h"
 #include "consensus/node.h"
 #include "consensus/node_testing.h"
 #include "consensus/raft.h"
@@ -81,8 +81,8 @@ void BM_ProposeToApplied(benchmark::State& state) {
     const auto fs = io::make_posix_file_system();
     const SystemClock clock;
     const TickClock ticks(clock);
-    std::string dir = "consensus_bench.XXXXXX";
-    if (mkdtemp(dir.data()) == nullptr) return state.SkipWithError("mkdtemp");
+    const TemporaryDir parent(".");
+    const std::string dir = parent.path("wal");
     const int fibers = static_cast<int>(state.range(0));
     const int rounds = fibers == 1 ? 2000 : 100;
     for (auto _ : state) {
@@ -90,7 +90,6 @@ void BM_ProposeToApplied(benchmark::State& state) {
             NullMachine sm;
             auto node = Node::open({.wal_dir = dir,
                                     .fs = fs.get(),
-                                    .clock = &clock,
                                     .ticks = &ticks,
                                     .member_id = 1,
                                     .snapshot_count = 1'000'000'000},
@@ -123,7 +122,6 @@ void BM_ProposeToApplied(benchmark::State& state) {
         });
         for (const std::string& name : *fs->list(dir)) (void)fs->remove(dir + "/" + name);
     }
-    (void)fs->remove_dir(dir);
 }
 BENCHMARK(BM_ProposeToApplied)->Arg(1)->Arg(100)->Arg(1000)->Iterations(1)->UseManualTime();
 

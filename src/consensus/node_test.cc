@@ -24,7 +24,6 @@ class NodeTest : public testing::Test {
     NodeOptions options() {
         return {.wal_dir = "wal",
                 .fs = &gate_,
-                .clock = &clock_,
                 .ticks = &ticks_,
                 .member_id = 7,
                 .snapshot_count = 1'000'000,

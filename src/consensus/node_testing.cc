@@ -16,9 +16,6 @@ class GatedFile final : public io::File {
     Status pwrite(std::span<const std::byte> from, std::uint64_t offset) override {
         return below_->pwrite(from, offset);
     }
-    Status pwritev(std::span<const iovec> parts, std::uint64_t offset) override {
-        return below_->pwritev(parts, offset);
-    }
     Status fdatasync() override {
         gate_.pass();
         return below_->fdatasync();

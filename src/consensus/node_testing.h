@@ -82,7 +82,6 @@ class GatedFileSystem final : public io::FileSystem {
         return below_.rename(from, to);
     }
     Status remove(const std::string& path) override { return below_.remove(path); }
-    Status remove_dir(const std::string& path) override { return below_.remove_dir(path); }
     Status create_dir(const std::string& path) override { return below_.create_dir(path); }
     Result<bool> exists(const std::string& path) override { return below_.exists(path); }
     Result<std::vector<std::string>> list(const std::string& path) override {

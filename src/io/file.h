@@ -53,8 +53,6 @@ class File {
 
     // Writes all bytes or fails; after a failure any part of them may have been written.
     virtual Status pwrite(std::span<const std::byte> from, std::uint64_t offset) = 0;
-    // The same, gathered: the parts are laid one after the other. Any number of parts.
-    virtual Status pwritev(std::span<const iovec> parts, std::uint64_t offset) = 0;
 
     // Makes the bytes (and the file's length) durable.
     virtual Status fdatasync() = 0;
@@ -80,7 +78,6 @@ class FileSystem {
     // Replaces an existing `to`, atomically.
     virtual Status rename(const std::string& from, const std::string& to) = 0;
     virtual Status remove(const std::string& path) = 0;      // a file
-    virtual Status remove_dir(const std::string& path) = 0;  // an empty directory
     virtual Status create_dir(const std::string& path) = 0;  // kAlreadyExists if it is there
     virtual Result<bool> exists(const std::string& path) = 0;
     // The names in a directory, sorted bytewise, without "." and "..".

@@ -37,7 +37,6 @@ class PosixFile final : public File {
 
     Result<std::size_t> pread(std::span<std::byte> to, std::uint64_t offset) override;
     Status pwrite(std::span<const std::byte> from, std::uint64_t offset) override;
-    Status pwritev(std::span<const iovec> parts, std::uint64_t offset) override;
     Status fallocate(std::uint64_t offset, std::uint64_t bytes) override;
     Result<std::uint64_t> size() override;
 
@@ -76,36 +75,6 @@ Status PosixFile::pwrite(std::span<const std::byte> from, std::uint64_t offset) 
         done += static_cast<std::size_t>(n);
     }
     return {};
-}
-
-// The kernel takes IOV_MAX parts a call and may write fewer bytes than given, so the list is cut
-// into batches, and a batch is continued where the kernel stopped.
-Status PosixFile::pwritev(std::span<const iovec> parts, std::uint64_t offset) {
-    std::array<iovec, limits::kIoVectorParts> batch;
-    std::size_t next = 0;
-    std::size_t pending = 0;
-    for (;;) {
-        while (pending < batch.size() && next < parts.size()) {
-            if (parts[next].iov_len > 0) batch[pending++] = parts[next];
-            ++next;
-        }
-        if (pending == 0) return {};
-        const ssize_t n =
-            sys::pwritev(fd_, batch.data(), static_cast<int>(pending), static_cast<off_t>(offset));
-        if (n < 0) return failed(static_cast<int>(n), "write", path_);
-        SLUICE_CHECK(n > 0);
-        offset += static_cast<std::uint64_t>(n);
-        auto left = static_cast<std::size_t>(n);
-        std::size_t first = 0;
-        while (first < pending && left >= batch[first].iov_len) left -= batch[first++].iov_len;
-        if (first < pending) {
-            batch[first].iov_base = static_cast<std::byte*>(batch[first].iov_base) + left;
-            batch[first].iov_len -= left;
-        }
-        std::copy(batch.begin() + static_cast<std::ptrdiff_t>(first),
-                  batch.begin() + static_cast<std::ptrdiff_t>(pending), batch.begin());
-        pending -= first;
-    }
 }
 
 Status PosixFile::fallocate(std::uint64_t offset, std::uint64_t bytes) {
@@ -179,9 +148,6 @@ class PosixFileSystem final : public FileSystem {
     }
     Status remove(const std::string& path) override {
         return checked(sys::unlink(path.c_str()), "remove", path);
-    }
-    Status remove_dir(const std::string& path) override {
-        return checked(sys::rmdir(path.c_str()), "remove directory", path);
     }
     Status create_dir(const std::string& path) override {
         return checked(sys::mkdir(path.c_str(), 0700), "create directory", path);

@@ -86,10 +86,6 @@ Result<Address> local_address(int fd) {
     return address_of(fd, sys::getsockname, "local address");
 }
 
-Result<Address> peer_address(int fd) {
-    return address_of(fd, sys::getpeername, "peer address");
-}
-
 ssize_t receive(int fd, std::span<std::byte> to) noexcept {
     return sys::recv(fd, to.data(), to.size(), 0);
 }

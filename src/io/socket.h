@@ -35,7 +35,6 @@ Result<Descriptor> connect_tcp(const Address& address);
 Status connect_status(int fd);
 
 Result<Address> local_address(int fd);
-Result<Address> peer_address(int fd);
 
 // Bytes moved, 0 at the end of the stream (receive only), or -errno.
 ssize_t receive(int fd, std::span<std::byte> to) noexcept;

@@ -6,30 +6,24 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/temporary_dir_testing.h"
 #include "observe/prometheus.h"
 
 namespace sluice::observe {
 namespace {
 
-// A /proc of our own, removed at the end.
+// A /proc of our own.
 class FakeProc {
   public:
-    FakeProc() {
-        std::string pattern = ::testing::TempDir() + "sluice_proc_XXXXXX";
-        path_ = ::mkdtemp(pattern.data());
-        std::filesystem::create_directories(path_ + "/self/fd");
-    }
-    ~FakeProc() { std::filesystem::remove_all(path_); }
-    FakeProc(const FakeProc&) = delete;
-    FakeProc& operator=(const FakeProc&) = delete;
+    FakeProc() { std::filesystem::create_directories(path() + "/self/fd"); }
 
     void write(const std::string& name, const std::string& text) {
-        std::ofstream(path_ + "/" + name) << text;
+        std::ofstream(dir_.path(name)) << text;
     }
-    const std::string& path() const { return path_; }
+    const std::string& path() const { return dir_.path(); }
 
   private:
-    std::string path_;
+    TemporaryDir dir_;
 };
 
 double sample(const std::string& text, const std::string& name) {

@@ -41,9 +41,6 @@ struct FiberAccount {
     std::uint64_t switches = 0;  // how often it was switched in
 };
 
-// Pointers that layers above hang on a fiber. Not inherited by spawned fibers, null at the start.
-enum class FiberLocal : std::uint8_t { kContext, kTimeAccount, kCount };
-
 class Fiber {
   public:
     Fiber(const Fiber&) = delete;
@@ -58,12 +55,6 @@ class Fiber {
 
     // Called on the fiber itself. Cost: about 5 ns.
     FiberAccount account() const noexcept;
-
-    // Called on the fiber itself.
-    void* local(FiberLocal slot) const noexcept { return locals_[static_cast<int>(slot)]; }
-    void set_local(FiberLocal slot, void* value) noexcept {
-        locals_[static_cast<int>(slot)] = value;
-    }
 
   private:
     friend class FiberList;
@@ -96,7 +87,6 @@ class Fiber {
     std::uint32_t slot_index_ = 0;      // in the StackArena
     std::atomic<const char*> name_{""};
     Runtime* runtime_;
-    void* locals_[static_cast<int>(FiberLocal::kCount)] = {};
 };
 
 // The calling fiber; nullptr on a scheduler's stack and on threads that are not workers.
@@ -107,7 +97,7 @@ Fiber* current() noexcept;
 void yield();
 
 // For loops that may run long between suspensions (parsing, checksums, compaction): yields when the
-// fiber has used up its budget of limits::kFiberBudget calls, or when a monitor asks it to. Every
+// fiber has used up its budget of limits::kFiberBudget calls. Every
 // operation of sync and io that did not have to wait calls it too, so that a fiber whose channel is
 // always full cannot starve the others. May suspend. Cost when it does not: 1-2 ns.
 void checkpoint();

@@ -186,16 +186,12 @@ TEST(Runtime, ExceptionsStayWithTheirFiber) {
     EXPECT_EQ(right, 64 * 20);
 }
 
-TEST(Runtime, FibersHaveLocalsAndAccounts) {
+TEST(Runtime, FibersHaveAccounts) {
     Runtime runtime({.workers = 1});
     runtime.run([&] {
-        int context = 0;
-        EXPECT_EQ(current()->local(FiberLocal::kContext), nullptr);
-        current()->set_local(FiberLocal::kContext, &context);
         const FiberAccount before = current()->account();
-        spawn([] { EXPECT_EQ(current()->local(FiberLocal::kContext), nullptr); });
+        spawn([] {});
         for (int i = 0; i < 10; ++i) yield();
-        EXPECT_EQ(current()->local(FiberLocal::kContext), &context);
         const FiberAccount after = current()->account();
         EXPECT_EQ(after.switches - before.switches, 10U);
         EXPECT_GE(after.run_queue_ns, before.run_queue_ns);

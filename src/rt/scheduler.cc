@@ -99,7 +99,6 @@ detail::NewFiber Scheduler::new_fiber(std::size_t closure_bytes, const char* nam
     fiber->run_queue_ticks_ = 0;
     fiber->running_ticks_ = 0;
     fiber->switches_ = 0;
-    for (void*& local : fiber->locals_) local = nullptr;
     Worker::prepare(fiber, stack);
     fiber->runnable_since_ticks_ = ticks_.now();
     fiber->state_.store(FiberState::kRunnable, std::memory_order_release);

@@ -81,7 +81,7 @@ class Scheduler {
     // Called by a worker that is in the set of sleepers and has found nothing. If it is the last
     // one awake: stops the runtime when no fiber is left, reports a deadlock when none can run
     // again. True: look for work again before you sleep.
-    bool last_one_verdict(Worker& worker);
+    bool last_one_verdict();
     // True: the worker shall end.
     bool should_end(Worker& worker);
 

@@ -90,7 +90,7 @@ bool Scheduler::work_in_sight(Worker& worker) const noexcept {
     return !worker.processor_.inbox.empty() || worker.processor_.waiting() > 0 || work_to_steal();
 }
 
-bool Scheduler::last_one_verdict(Worker& worker) {
+bool Scheduler::last_one_verdict() {
     {
         const MutexLock lock(lock_);
         if (sleepers_.load() != static_cast<int>(serving_)) return false;
@@ -105,7 +105,6 @@ bool Scheduler::last_one_verdict(Worker& worker) {
     if (switches == verdict_at_switches_) return false;  // reported, and nothing has run since
     verdict_at_switches_ = switches;
     report_deadlock();
-    (void)worker;
     return true;
 }
 

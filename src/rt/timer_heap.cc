@@ -1,7 +1,7 @@
 #include "rt/timer_heap.h"
 
-#include "arch/pause.h"
 #include "base/check.h"
+#include "base/pause.h"
 #include "rt/current_worker.h"
 
 namespace sluice::rt {
@@ -44,7 +44,7 @@ bool TimerHeap::cancel(Timer& timer, bool& moved) {
 void TimerHeap::wait_idle(const Timer& timer) const noexcept {
     while (running_.load(std::memory_order_acquire) == &timer) {
         if (runner_.load(std::memory_order_relaxed) == current_worker()) return;  // called by it
-        arch::pause();
+        pause_cpu();
     }
 }
 

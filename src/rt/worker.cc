@@ -66,7 +66,6 @@ void Worker::run(Fiber* fiber) {
     const Ticks since = fiber->runnable_since_ticks_;
     if (now_ticks_ > since) fiber->run_queue_ticks_ += now_ticks_ - since;
     fiber->state_.store(FiberState::kRunning, std::memory_order_relaxed);
-    yield_requested_.store(false, std::memory_order_relaxed);
     do {
         ++fiber->switches_;
         processor_.counters.switches.add(1);

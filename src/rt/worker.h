@@ -39,18 +39,13 @@ class Worker {
     // worker.
     void yield();
     void park(WaitReason reason, detail::AfterPark after, void* closure);
-    bool use_budget() noexcept {
-        return --budget_ <= 0 || yield_requested_.load(std::memory_order_relaxed);
-    }
+    bool use_budget() noexcept { return --budget_ <= 0; }
 
     // Called on this worker, by a fiber or by the scheduler's stack: where a fiber that has become
     // runnable goes. Wakes another worker if more than one waits here.
     void accept(Fiber* fiber);      // made ready
     void accept_new(Fiber* fiber);  // spawned
     void accept_all(FiberList&& fibers);
-
-    // Asks the running fiber to yield at its next checkpoint. Any thread: a monitor's means.
-    void request_yield() noexcept { yield_requested_.store(true, std::memory_order_relaxed); }
 
     // The runnable fiber's stack now starts with its entry function.
     static void prepare(Fiber* fiber, const StackArena::Bounds& stack);
@@ -98,7 +93,6 @@ class Worker {
     std::uint32_t tick_ = 0;
     Ticks now_ticks_ = 0;        // as of the last switch out or poll
     Ticks looked_at_ticks_ = 0;  // when timers and I/O were looked at last
-    std::atomic<bool> yield_requested_{false};
 
     bool in_events_ = false;  // in timer callbacks or poll(): what they make ready is shared after
     // How this worker sleeps; see Scheduler.

@@ -1,8 +1,8 @@
 // How a worker finds its next fiber, and what it does when there is none.
 #include <algorithm>
 
-#include "arch/pause.h"
 #include "base/check.h"
+#include "base/pause.h"
 #include "rt/scheduler.h"
 #include "rt/worker.h"
 
@@ -82,7 +82,7 @@ Fiber* Worker::steal() {
             if (&victim == this) continue;
             if (Fiber* fiber = steal_from(victim, pass + 1 == kStealPasses)) return fiber;
         }
-        arch::pause();
+        pause_cpu();
     }
     return nullptr;
 }
@@ -126,7 +126,7 @@ void Worker::sleep() {
         spinning_ = false;
         scheduler_.end_spinning();
     }
-    if (scheduler_.work_in_sight(*this) || scheduler_.last_one_verdict(*this)) {
+    if (scheduler_.work_in_sight(*this) || scheduler_.last_one_verdict()) {
         spinning_ = scheduler_.wake_up(*this);
         if (!spinning_) {
             scheduler_.begin_spinning();

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/pause.h"
 #include "rt/runtime.h"
 
 namespace sluice::sync {
@@ -81,9 +82,7 @@ bool Mutex::lock_slowly(const Context& context) {
 bool Mutex::spin() noexcept {
     for (unsigned i = 0; i < limits::kMutexSpins; ++i) {
         if (state_.load(std::memory_order_relaxed) == 0 && take()) return true;
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
+        pause_cpu();
     }
     return false;
 }

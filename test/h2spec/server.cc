@@ -1,7 +1,6 @@
 // A small HTTP/2 server around net/http2's session, for h2spec and for trying things by hand: plain
 // sockets, one thread, epoll. It answers every request with its own body, or with 200 bytes if
-// there was none; HTTP/1 requests get their path. The product's server is `sluice serve`; this one
-// needs no runtime.
+// there was none. The product's server is `sluice serve`; this one needs no runtime.
 //
 //   h2spec_server [port]        prints "listening on PORT" (0, the default: any free port)
 #include <arpa/inet.h>
@@ -22,8 +21,6 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "net/http1/protocol_detector.h"
-#include "net/http1/response.h"
 #include "net/http2/session.h"
 
 namespace {
@@ -50,44 +47,13 @@ class Connection final : public SessionHandler {
             const ssize_t size = ::recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT);
             if (size == 0) return false;
             if (size < 0) break;
-            open = take({buffer, static_cast<std::size_t>(size)}, now, scratch);
+            open = session_.feed({buffer, static_cast<std::size_t>(size)}, now, scratch) ==
+                   FeedResult::kContinue;
         }
         return flush(now) && open;
     }
 
   private:
-    bool take(std::string_view bytes, TimeNs now, Scratch& scratch) {
-        if (protocol_ == http1::Protocol::kUndecided) {
-            first_bytes_ += bytes;
-            protocol_ = http1::detect_protocol(first_bytes_);
-            if (protocol_ == http1::Protocol::kUndecided) return true;
-            const std::string first = std::move(first_bytes_);
-            if (protocol_ == http1::Protocol::kHttp1) out_.clear();
-            return take(first, now, scratch);
-        }
-        if (protocol_ == http1::Protocol::kHttp1) return take_http1(bytes);
-        return session_.feed(bytes, now, scratch) == FeedResult::kContinue;
-    }
-
-    bool take_http1(std::string_view bytes) {
-        while (!bytes.empty()) {
-            const http1::Progress progress = http1_.feed(bytes);
-            if (progress == http1::Progress::kNeedsMore) continue;
-            if (progress == http1::Progress::kError) {
-                out_.append(http1::error_text(http1_.error()));
-                return false;
-            }
-            const http1::Request& request = http1_.request();
-            const bool keep_alive = request.keep_alive;
-            out_.append(http1::response_text({.body = request.path(),
-                                              .keep_alive = keep_alive,
-                                              .is_head = request.method == http1::Method::kHead}));
-            http1_.next();
-            if (!keep_alive) return false;
-        }
-        return true;
-    }
-
     bool flush(TimeNs now) {
         for (;;) {
             session_.produce(now);
@@ -132,9 +98,6 @@ class Connection final : public SessionHandler {
     int fd_;
     OutputBuffer out_;
     Session session_;
-    http1::Protocol protocol_ = http1::Protocol::kUndecided;
-    std::string first_bytes_;
-    http1::RequestParser http1_;
     std::map<StreamId, std::string> bodies_;
 };
 

@@ -134,7 +134,6 @@ Status EtcdServer::start_node() {
     consensus::NodeOptions node;
     node.wal_dir = options_.wal_dir.empty() ? directory_->wal_dir() : options_.wal_dir;
     node.fs = &world_.fs;
-    node.clock = &world_.clock;
     node.ticks = &world_.ticks;
     node.member_id = identity_.member_id;
     node.initial_voters = {identity_.member_id};

@@ -233,7 +233,7 @@ Status run_put(storage::Applier& batch, const PutView& request, storage::KeyValu
         if (request.ignore_value) value = before.kvs[0].value;
         if (request.ignore_lease) lease = before.kvs[0].lease;
     }
-    return batch.put(request.key, value, lease, nullptr, request.prev_kv ? prev : nullptr);
+    return batch.put(request.key, value, lease, request.prev_kv ? prev : nullptr);
 }
 
 Result<std::int64_t> run_delete_range(storage::Applier& batch, const DeleteRangeView& request,

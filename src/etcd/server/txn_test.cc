@@ -66,7 +66,7 @@ class TxnTest : public testing::Test {
         return found.kvs.empty() ? "none" : found.kvs[0].value;
     }
 
-    storage::TemporaryDir dir_;
+    TemporaryDir dir_;
     std::unique_ptr<storage::MvccStore> store_;
     std::unique_ptr<storage::Applier> batch_;
     std::uint64_t index_ = 0;

@@ -5,7 +5,6 @@
 
 #include <tuple>
 
-#include "net/http1/protocol_detector.h"
 #include "net/http1/response.h"
 
 namespace sluice::http1 {
@@ -143,15 +142,6 @@ TEST(Response, HasALengthAndSaysWhenItCloses) {
               "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r\n\r\n");
     EXPECT_THAT(error_text({405, "only GET"}), testing::HasSubstr("Allow: GET, HEAD, POST\r\n"));
     EXPECT_EQ(error_text({kNotHttp, "not HTTP"}), "");
-}
-
-TEST(ProtocolDetector, WaitsOnlyWhileItCanBeThePreface) {
-    EXPECT_EQ(detect_protocol(""), Protocol::kUndecided);
-    EXPECT_EQ(detect_protocol("P"), Protocol::kUndecided);
-    EXPECT_EQ(detect_protocol("PO"), Protocol::kHttp1);
-    EXPECT_EQ(detect_protocol("PRI * HTTP/2."), Protocol::kUndecided);
-    EXPECT_EQ(detect_protocol("PRI * HTTP/2.0\r\n"), Protocol::kHttp2);
-    EXPECT_EQ(detect_protocol("GET / HTTP/1.1\r\n"), Protocol::kHttp1);
 }
 
 }  // namespace

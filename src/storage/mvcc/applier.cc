@@ -200,8 +200,7 @@ bool Applier::end_txn(EventBatch* events) {
     return changed;
 }
 
-Status Applier::put(std::string_view key, std::string_view value, LeaseId lease, PutInfo* info,
-                    KeyValue* prev) {
+Status Applier::put(std::string_view key, std::string_view value, LeaseId lease, KeyValue* prev) {
     Impl& w = *impl_;
     SLUICE_CHECK(!key.empty());
     const std::size_t hash = hash_key(key);
@@ -236,9 +235,6 @@ Status Applier::put(std::string_view key, std::string_view value, LeaseId lease,
     if (event != nullptr) {
         event->kv.create_revision = record.create_revision;
         event->kv.version = record.version;
-    }
-    if (info != nullptr) {
-        *info = {position.main, record.create_revision, record.version, old.lease, live};
     }
     return {};
 }

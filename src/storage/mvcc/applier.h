@@ -35,14 +35,6 @@
 
 namespace sluice::storage {
 
-struct PutInfo {
-    Revision mod_revision = 0;
-    Revision create_revision = 0;
-    std::int64_t version = 0;
-    LeaseId previous_lease = 0;  // of the pair that was replaced
-    bool existed = false;
-};
-
 class Applier {
   public:
     explicit Applier(MvccStore& store);
@@ -53,9 +45,9 @@ class Applier {
     // ---- one transaction
     // with_events: whether end_txn() will ask for events; costs copies of keys and values.
     void begin_txn(bool with_events = true);
-    // Sets a key. lease 0 detaches a lease. info and prev may be null; prev->version == 0 if there
-    // was no pair. The lease's existence is the caller's to check.
-    Status put(std::string_view key, std::string_view value, LeaseId lease, PutInfo* info = nullptr,
+    // Sets a key. lease 0 detaches a lease. prev may be null; prev->version == 0 if there was no
+    // pair. The lease's existence is the caller's to check.
+    Status put(std::string_view key, std::string_view value, LeaseId lease,
                KeyValue* prev = nullptr);
     // Deletes a range (etcd's convention, range.h) and returns how many; prevs (may be null) gets
     // the pairs in key order.

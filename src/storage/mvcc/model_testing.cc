@@ -1,9 +1,6 @@
 #include "storage/mvcc/model_testing.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
-#include <filesystem>
 
 #include "base/check.h"
 
@@ -174,17 +171,6 @@ std::vector<std::string> Model::keys_of_lease(LeaseId lease) const {
         if (kv && kv->lease == lease) out.push_back(key);
     }
     return out;
-}
-
-TemporaryDir::TemporaryDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-mvcc-XXXXXX").string();
-    SLUICE_CHECK(::mkdtemp(name.data()) != nullptr);
-    root_ = name;
-}
-
-TemporaryDir::~TemporaryDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(root_, ignored);
 }
 
 std::string to_text(const KeyValue& kv) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/temporary_dir_testing.h"
 #include "storage/mvcc/applier.h"
 #include "storage/mvcc/range.h"
 #include "storage/mvcc/store.h"
@@ -50,19 +51,6 @@ class Model {
 };
 
 bool in_range(const std::string& key, std::string_view begin, std::string_view end);
-
-// A folder under the system's temporary one, removed at the end.
-class TemporaryDir {
-  public:
-    TemporaryDir();
-    ~TemporaryDir();
-    TemporaryDir(const TemporaryDir&) = delete;
-    TemporaryDir& operator=(const TemporaryDir&) = delete;
-    std::string path(const std::string& name = "store") const { return root_ + "/" + name; }
-
-  private:
-    std::string root_;
-};
 
 // How results look in a failed test.
 std::string to_text(const KeyValue& kv);

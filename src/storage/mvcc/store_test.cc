@@ -27,11 +27,10 @@ class StoreTest : public testing::Test {
     }
     Revision put(const std::string& key, const std::string& value, LeaseId lease = 0) {
         applier_->begin_txn();
-        PutInfo info;
-        EXPECT_TRUE(applier_->put(key, value, lease, &info));
+        EXPECT_TRUE(applier_->put(key, value, lease));
         EXPECT_TRUE(applier_->end_txn(nullptr));
         EXPECT_TRUE(applier_->commit(++index_, 1));
-        return info.mod_revision;
+        return store_->current_revision();
     }
     Revision erase(const std::string& key, const std::string& end = "") {
         applier_->begin_txn();

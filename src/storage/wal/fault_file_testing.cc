@@ -49,14 +49,6 @@ class FaultFile final : public io::File {
         return fs_.write(*inode_, offset,
                          {reinterpret_cast<const char*>(from.data()), from.size()});
     }
-    Status pwritev(std::span<const iovec> parts, std::uint64_t offset) override {
-        std::string all;
-        for (const iovec& part : parts) {
-            all.append(static_cast<const char*>(part.iov_base), part.iov_len);
-        }
-        const std::lock_guard lock(fs_.mutex_);
-        return fs_.write(*inode_, offset, all);
-    }
     Status fdatasync() override {
         const std::lock_guard lock(fs_.mutex_);
         return fs_.sync(*inode_);
@@ -262,10 +254,6 @@ Status FaultFileSystem::remove(const std::string& path) {
     if (names_.erase(path) == 0) return missing(path);
     note_names();
     return {};
-}
-
-Status FaultFileSystem::remove_dir(const std::string& path) {
-    return remove(path);
 }
 
 Status FaultFileSystem::create_dir(const std::string& path) {

@@ -56,7 +56,6 @@ class FaultFileSystem final : public io::FileSystem {
     Result<std::unique_ptr<io::File>> open(const std::string& path, io::OpenMode mode) override;
     Status rename(const std::string& from, const std::string& to) override;
     Status remove(const std::string& path) override;
-    Status remove_dir(const std::string& path) override;
     Status create_dir(const std::string& path) override;
     Result<bool> exists(const std::string& path) override;
     Result<std::vector<std::string>> list(const std::string& path) override;

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <string>
 
+#include "base/temporary_dir_testing.h"
 #include "io/posix_file_system.h"
 #include "storage/wal/wal.h"
 
@@ -18,11 +19,8 @@ namespace {
 
 class InjectedFaultsTest : public testing::Test {
   protected:
-    InjectedFaultsTest() { EXPECT_NE(mkdtemp(dir_.data()), nullptr); }
-    ~InjectedFaultsTest() override { std::filesystem::remove_all(dir_); }
-
     WalOptions options() const {
-        return {.dir = dir_ + "/wal", .segment_bytes = 1 << 16, .first_segment_bytes = 1 << 16};
+        return {.dir = dir_.path("wal"), .segment_bytes = 1 << 16, .first_segment_bytes = 1 << 16};
     }
 
     // Appends until something fails or the process dies; each acknowledged index goes to a file.
@@ -30,7 +28,7 @@ class InjectedFaultsTest : public testing::Test {
         auto broken = inject_faults(*fs_, fault);
         auto wal = Wal::open(**broken, options());
         if (!wal) std::abort();
-        std::ofstream acknowledged(dir_ + "/acknowledged");
+        std::ofstream acknowledged(dir_.path("acknowledged"));
         const std::string payload(3000, 'x');
         for (;;) {
             LogEntry entries[3];
@@ -45,7 +43,7 @@ class InjectedFaultsTest : public testing::Test {
     }
     void expect_acknowledged_entries() {
         std::uint64_t acknowledged = 0;
-        std::ifstream(dir_ + "/acknowledged") >> acknowledged;
+        std::ifstream(dir_.path("acknowledged")) >> acknowledged;
         auto wal = Wal::open(*fs_, options());
         ASSERT_TRUE(wal.has_value()) << wal.error().message();
         EXPECT_GT(acknowledged, 0u);
@@ -54,7 +52,7 @@ class InjectedFaultsTest : public testing::Test {
         EXPECT_EQ((*wal)->last_index() % 3, 0u) << "a group is there whole or not at all";
     }
 
-    std::string dir_ = testing::TempDir() + "/injected_faults.XXXXXX";
+    TemporaryDir dir_;
     const std::unique_ptr<io::FileSystem> fs_ = io::make_posix_file_system();
 };
 
@@ -64,7 +62,7 @@ TEST_F(InjectedFaultsTest, PowerLossLeavesWhatWasAcknowledged) {
             "power_loss_after=" + std::to_string(10 + seed) + ",seed=" + std::to_string(seed);
         EXPECT_EXIT(append_for_ever(fault), testing::KilledBySignal(SIGKILL), "");
         expect_acknowledged_entries();
-        std::filesystem::remove_all(dir_ + "/wal");
+        std::filesystem::remove_all(dir_.path("wal"));
     }
 }
 
@@ -73,22 +71,22 @@ TEST_F(InjectedFaultsTest, ErrorsAreFinalAndLeaveWhatWasAcknowledged) {
                               "lose_unsynced=1,fdatasync_error_after=20"}) {
         EXPECT_EXIT(append_for_ever(fault), testing::ExitedWithCode(3), "");
         expect_acknowledged_entries();
-        std::filesystem::remove_all(dir_ + "/wal");
+        std::filesystem::remove_all(dir_.path("wal"));
     }
 }
 
 TEST_F(InjectedFaultsTest, HeldWritesAreReadBackAndReachTheFileWithTheSync) {
     auto broken = *inject_faults(*fs_, "lose_unsynced=1");
-    auto file = *broken->open(dir_ + "/a", io::OpenMode::kCreateNew);
+    auto file = *broken->open(dir_.path("a"), io::OpenMode::kCreateNew);
     const auto abc = std::as_bytes(std::span<const char>("abc", 3));
     ASSERT_TRUE(file->pwrite(abc, 2).has_value());
     EXPECT_EQ(file->size().value(), 5u);
     std::byte read[8];
     EXPECT_EQ(file->pread(read, 0).value(), 5u);
     EXPECT_EQ(read[2], std::byte{'a'});
-    EXPECT_EQ(std::filesystem::file_size(dir_ + "/a"), 0u);
+    EXPECT_EQ(std::filesystem::file_size(dir_.path("a")), 0u);
     ASSERT_TRUE(file->fdatasync().has_value());
-    EXPECT_EQ(std::filesystem::file_size(dir_ + "/a"), 5u);
+    EXPECT_EQ(std::filesystem::file_size(dir_.path("a")), 5u);
 }
 
 TEST_F(InjectedFaultsTest, UnknownSettingsAreRefused) {

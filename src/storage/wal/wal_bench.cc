@@ -4,7 +4,6 @@
 //   cd /path/on/the/disk && build/release/src/storage/wal/wal_bench
 // p50_us: of one group; cpu_us: the thread's CPU time a group.
 #include <benchmark/benchmark.h>
-#include <stdlib.h>
 
 #include <array>
 #include <ctime>
@@ -13,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/histogram.h"
+#include "base/temporary_dir_testing.h"
 #include "io/posix_file_system.h"
 #include "storage/wal/wal.h"
 
@@ -24,24 +24,6 @@ double thread_cpu_us() {
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
 }
-
-// A directory that goes with the object; it holds files only.
-class TemporaryDir {
-  public:
-    explicit TemporaryDir(io::FileSystem& fs) : fs_(fs) {
-        std::string name = "wal_bench.XXXXXX";
-        path_ = mkdtemp(name.data());
-    }
-    ~TemporaryDir() {
-        for (const std::string& name : *fs_.list(path_)) (void)fs_.remove(path_ + "/" + name);
-        (void)fs_.remove_dir(path_);
-    }
-    const std::string& path() const { return path_; }
-
-  private:
-    io::FileSystem& fs_;
-    std::string path_;
-};
 
 // What the machine itself needs for a group of this size, in blocks that are all written.
 class Floor {
@@ -102,7 +84,7 @@ Status release_now_and_then(Wal& wal) {
 // disk.
 void BM_AppendAndSync(benchmark::State& state) {
     const auto fs = io::make_posix_file_system();
-    const TemporaryDir dir(*fs);
+    const TemporaryDir dir(".");
     auto wal = Wal::open(*fs, {.dir = dir.path()});
     if (!wal) return state.SkipWithError(wal.error().message().c_str());
     const std::string payload(256, 'x');
@@ -132,7 +114,7 @@ void BM_OpenNew(benchmark::State& state) {
     for (auto _ : state) {
         state.PauseTiming();
         {
-            const TemporaryDir dir(*fs);
+            const TemporaryDir dir(".");
             state.ResumeTiming();
             auto wal = Wal::open(*fs, {.dir = dir.path()});
             if (!wal) state.SkipWithError(wal.error().message().c_str());

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/temporary_dir_testing.h"
 #include "io/posix_file_system.h"
 #include "storage/wal/fault_file_testing.h"
 #include "storage/wal/format.h"
@@ -326,14 +327,14 @@ TEST_F(WalTest, SparesArePreparedInTheBackground) {
 
 // The same on the machine's own file system, past the page cache where it lets us.
 TEST(WalOnDisk, EntriesComeBackAcrossSegmentsAndReopens) {
-    std::string dir = testing::TempDir() + "/wal_test.XXXXXX";
-    ASSERT_NE(mkdtemp(dir.data()), nullptr);
+    const TemporaryDir dir;
     const auto fs = io::make_posix_file_system();
     const std::string payload(10'000, 'x');
     std::uint64_t last = 0;
     for (int life = 0; life < 3; ++life) {
         auto wal = Wal::open(
-            *fs, {.dir = dir + "/wal", .segment_bytes = 1 << 18, .first_segment_bytes = 1 << 16});
+            *fs,
+            {.dir = dir.path("wal"), .segment_bytes = 1 << 18, .first_segment_bytes = 1 << 16});
         ASSERT_TRUE(wal.has_value()) << wal.error().message();
         ASSERT_EQ((*wal)->last_index(), last);
         for (int i = 0; i < 40; ++i) {
@@ -352,7 +353,6 @@ TEST(WalOnDisk, EntriesComeBackAcrossSegmentsAndReopens) {
                         .has_value());
         EXPECT_EQ(seen, last);
     }
-    std::filesystem::remove_all(dir);
 }
 
 }  // namespace

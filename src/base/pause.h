@@ -1,9 +1,9 @@
 // The instruction for the body of a spin loop: tells the CPU (and its hyper-twin) that we wait.
 #pragma once
 
-namespace sluice::arch {
+namespace sluice {
 
-inline void pause() noexcept {
+inline void pause_cpu() noexcept {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -11,4 +11,4 @@ inline void pause() noexcept {
 #endif
 }
 
-}  // namespace sluice::arch
+}  // namespace sluice
