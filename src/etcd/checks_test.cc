@@ -204,7 +204,7 @@ bool plain_collect(const google::protobuf::RepeatedPtrField<pb::RequestOp>& ops,
         const PlainWrites before = out;
         for (const auto& side : sides) {
             for (const auto& key : side.puts) {
-                if (before.puts.count(key) != 0 || before.deleted(key)) return false;
+                if (before.puts.contains(key) || before.deleted(key)) return false;
                 out.puts.insert(key);
             }
             out.deletes.insert(out.deletes.end(), side.deletes.begin(), side.deletes.end());

@@ -132,7 +132,7 @@ class ModelClient {
     WatchClient& client() { return client_; }
     std::map<std::int64_t, Checker>& watchers() { return watchers_; }
 
-    void create(Wanted wanted) {
+    void create(const Wanted& wanted) {
         const Revision asked = wanted.start;
         created_.push_back(wanted);
         client_.stream().create({.key = wanted.key,

@@ -17,15 +17,15 @@ std::unexpected<Error> bad(std::string_view text, std::string_view why) {
 
 }  // namespace
 
-Result<Address> Address::parse(std::string_view text) {
-    const std::size_t colon = text.rfind(':');
-    if (colon == std::string_view::npos) return bad(text, "no port; write host:port");
-    std::string_view host = text.substr(0, colon);
-    const std::string_view digits = text.substr(colon + 1);
+Result<Address> Address::parse(std::string_view host_and_port) {
+    const std::size_t colon = host_and_port.rfind(':');
+    if (colon == std::string_view::npos) return bad(host_and_port, "no port; write host:port");
+    std::string_view host = host_and_port.substr(0, colon);
+    const std::string_view digits = host_and_port.substr(colon + 1);
     std::uint16_t port = 0;
     const auto [end, error] = std::from_chars(digits.begin(), digits.end(), port);
     if (digits.empty() || error != std::errc() || end != digits.end()) {
-        return bad(text, "the port is not a number from 0 to 65535");
+        return bad(host_and_port, "the port is not a number from 0 to 65535");
     }
     Address address;
     if (host.empty() || host == "*") {
@@ -41,13 +41,14 @@ Result<Address> Address::parse(std::string_view text) {
     if (bracketed) {
         address.storage_.v6.sin6_family = AF_INET6;
         if (inet_pton(AF_INET6, terminated.c_str(), &address.storage_.v6.sin6_addr) != 1) {
-            return bad(text, "not an IPv6 address");
+            return bad(host_and_port, "not an IPv6 address");
         }
     } else {
-        if (host.find(':') != std::string_view::npos) return bad(text, "write [host]:port");
+        if (host.find(':') != std::string_view::npos)
+            return bad(host_and_port, "write [host]:port");
         address.storage_.v4.sin_family = AF_INET;
         if (inet_pton(AF_INET, terminated.c_str(), &address.storage_.v4.sin_addr) != 1) {
-            return bad(text, "not an IP address; names are not resolved here");
+            return bad(host_and_port, "not an IP address; names are not resolved here");
         }
     }
     address.set_port(port);
@@ -62,14 +63,14 @@ Address Address::loopback(std::uint16_t port) noexcept {
     return address;
 }
 
-Address Address::from_sockaddr(const sockaddr_storage& from) noexcept {
-    Address address;
-    if (from.ss_family == AF_INET) {
-        std::memcpy(&address.storage_.v4, &from, sizeof address.storage_.v4);
-    } else if (from.ss_family == AF_INET6) {
-        std::memcpy(&address.storage_.v6, &from, sizeof address.storage_.v6);
+Address Address::from_sockaddr(const sockaddr_storage& address) noexcept {
+    Address made;
+    if (address.ss_family == AF_INET) {
+        std::memcpy(&made.storage_.v4, &address, sizeof made.storage_.v4);
+    } else if (address.ss_family == AF_INET6) {
+        std::memcpy(&made.storage_.v6, &address, sizeof made.storage_.v6);
     }
-    return address;
+    return made;
 }
 
 std::string Address::to_string() const {

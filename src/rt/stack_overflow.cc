@@ -1,9 +1,9 @@
 #include "rt/stack_overflow.h"
 
-#include <signal.h>
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

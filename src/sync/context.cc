@@ -50,8 +50,8 @@ Context::~Context() {
 }
 
 const Context& Context::background() noexcept {
-    static const Context kBackground{Background{}};
-    return kBackground;
+    static const Context background{Background{}};
+    return background;
 }
 
 bool Context::past_deadline() const {

@@ -82,7 +82,6 @@ TEST(Select, SaysThatAChannelIsClosed) {
         Channel<int> channel;
         Channel<int> other;
         std::optional<int> target;
-        std::string unsent;
         Group group(nullptr);
         group.spawn([&] {
             rt::sleep_for(kMillisecond);

@@ -5,9 +5,10 @@
 //
 // Keys are 40 bytes with a common prefix; values 256 bytes, half of them compressible.
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
-#include <time.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -48,11 +49,7 @@ class CpuMeter {
 };
 
 std::string bench_key(std::uint64_t i) {
-    char text[64];
-    std::snprintf(text, sizeof text, "/registry/pods/ns%04llu/pod-%016llx",
-                  static_cast<unsigned long long>(i % 1000),
-                  static_cast<unsigned long long>(i * 0x9E3779B97F4A7C15u));
-    return text;
+    return fmt::format("/registry/pods/ns{:04}/pod-{:016x}", i % 1000, i * 0x9E3779B97F4A7C15u);
 }
 
 class Bench {

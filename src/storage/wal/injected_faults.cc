@@ -1,11 +1,11 @@
 #include "storage/wal/injected_faults.h"
 
 #include <fmt/core.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <csignal>
 #include <cstring>
 #include <mutex>
 #include <random>
@@ -78,7 +78,6 @@ class BrokenFile final : public io::File {
 
     Result<std::size_t> pread(std::span<std::byte> to, std::uint64_t offset) override;
     Status pwrite(std::span<const std::byte> from, std::uint64_t offset) override;
-    Status pwritev(std::span<const iovec> parts, std::uint64_t offset) override;
     Status fdatasync() override;
     Status fallocate(std::uint64_t offset, std::uint64_t bytes) override {
         return below_->fallocate(offset, bytes);
@@ -142,15 +141,6 @@ Status BrokenFile::pwrite(std::span<const std::byte> from, std::uint64_t offset)
                 fmt::format("write {}: No space left on device (injected)", path_));
 }
 
-Status BrokenFile::pwritev(std::span<const iovec> parts, std::uint64_t offset) {
-    std::vector<std::byte> all;
-    for (const iovec& part : parts) {
-        const auto* bytes = static_cast<const std::byte*>(part.iov_base);
-        all.insert(all.end(), bytes, bytes + part.iov_len);
-    }
-    return pwrite(all, offset);
-}
-
 Status BrokenFile::fdatasync() {
     const std::lock_guard lock(mutex_);
     {
@@ -194,7 +184,6 @@ class BrokenFileSystem final : public io::FileSystem {
         return below_.rename(from, to);
     }
     Status remove(const std::string& path) override { return below_.remove(path); }
-    Status remove_dir(const std::string& path) override { return below_.remove_dir(path); }
     Status create_dir(const std::string& path) override { return below_.create_dir(path); }
     Result<bool> exists(const std::string& path) override { return below_.exists(path); }
     Result<std::vector<std::string>> list(const std::string& path) override {
