@@ -3,6 +3,8 @@
 # reference etcd, runs every suite at test length against $SLUICE_BIN (build/release/sluice) and
 # ends with "N passed, N failed". The logs stay in build/test/logs. Suites:
 #   style conformance model durability bad_input etcdctl python npm
+# TEST_KILLS (20) and TEST_SECONDS (400, of one Go suite) are for servers that are slower or for
+# more of them. Any suite fails when the server ends unasked or prints a sanitizer's report.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -52,7 +54,9 @@ sum() { grep -oE "$1" "$2" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n 
 go_test() {
     local package=$1
     shift
-    (cd test && timeout 400 go test -count=1 -v "./$package" "$@")
+    local seconds=${TEST_SECONDS:-400}
+    (cd test && timeout "$((seconds + 10))" \
+        go test -count=1 -v -timeout "${seconds}s" "./$package" "$@")
 }
 
 go_style() {
@@ -71,7 +75,7 @@ if command -v go >/dev/null; then
     wanted style && suite style go_style
     wanted conformance && suite conformance go_test conformance
     wanted model && suite model go_test model -ops 5000
-    wanted durability && suite durability go_test durability -kills 20
+    wanted durability && suite durability go_test durability -kills "${TEST_KILLS:-20}"
     wanted bad_input && suite bad_input go_test bad_input
 else
     echo "no Go: conformance, model, durability and bad_input are NOT run"

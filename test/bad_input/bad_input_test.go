@@ -31,7 +31,7 @@ const patience = 20 * time.Second
 var server *harness.Server
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
+	harness.Main(func() int {
 		raiseFileLimit()
 		s, err := harness.Start(harness.Subject(), harness.Options{})
 		if err != nil {
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 		return code
-	}())
+	})
 }
 
 // raiseFileLimit gives this process, and the server it starts, room for 10,000 connections.
@@ -104,6 +104,7 @@ func dialRaw(t *testing.T) net.Conn {
 
 // TestGarbage sends bytes that are no protocol, and protocols that break off.
 func TestGarbage(t *testing.T) {
+	harness.Guard(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	noise := make([]byte, 1<<16)
 	for i := range noise {
@@ -129,6 +130,7 @@ func TestGarbage(t *testing.T) {
 	}
 	for name, bytes := range cases {
 		t.Run(name, func(t *testing.T) {
+			harness.Guard(t)
 			conn := dialRaw(t)
 			// The server may hang up in the middle; only that it lives on counts.
 			_, _ = io.WriteString(conn, bytes)
@@ -206,6 +208,7 @@ func (s *session) ended(t *testing.T) string {
 
 // TestFloods repeats what costs a client nothing: the server may hang up, but not grow or fall.
 func TestFloods(t *testing.T) {
+	harness.Guard(t)
 	const many = 20_000
 	floods := map[string]func(s *session, i int) error{
 		"pings":          func(s *session, i int) error { return s.framer.WritePing(false, [8]byte{byte(i)}) },
@@ -226,6 +229,7 @@ func TestFloods(t *testing.T) {
 	}
 	for name, flood := range floods {
 		t.Run(name, func(t *testing.T) {
+			harness.Guard(t)
 			s := openSession(t)
 			go func() { _, _ = io.Copy(io.Discard, s.conn) }()
 			switch name {
@@ -244,6 +248,7 @@ func TestFloods(t *testing.T) {
 
 // TestOversized sends more than the limits allow, in requests and in headers.
 func TestOversized(t *testing.T) {
+	harness.Guard(t)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	kv := pb.NewKVClient(connect(t))

@@ -12,6 +12,8 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"golang.org/x/net/http2"
+
+	"sluice.test/harness"
 )
 
 // silent is how many connections are opened that never send a byte.
@@ -40,6 +42,7 @@ func residentKiB(t *testing.T) int {
 // TestSilentConnections opens 10,000 connections that send nothing. The loopback has 28,000 ports to
 // one destination, so one client address is enough.
 func TestSilentConnections(t *testing.T) {
+	harness.Guard(t)
 	before := residentKiB(t)
 	conns := make([]net.Conn, 0, silent)
 	defer func() {
@@ -66,6 +69,7 @@ func TestSilentConnections(t *testing.T) {
 
 // TestHalfOpen breaks off in the middle of everything: no goodbye, the other half never closed.
 func TestHalfOpen(t *testing.T) {
+	harness.Guard(t)
 	for i := range 300 {
 		s := openSession(t)
 		switch i % 3 {
@@ -88,6 +92,7 @@ func TestHalfOpen(t *testing.T) {
 
 // TestSlowWriter sends a valid request one byte at a time; the answer still comes.
 func TestSlowWriter(t *testing.T) {
+	harness.Guard(t)
 	s := openSession(t)
 	if err := s.headers(1, "/etcdserverpb.KV/Range", false); err != nil {
 		t.Fatal(err)
@@ -113,6 +118,7 @@ func TestSlowWriter(t *testing.T) {
 // TestSlowReaders asks for far more than they read: large ranges and a watch behind a window that
 // never opens. Others are served, and the server's memory does not hold it all.
 func TestSlowReaders(t *testing.T) {
+	harness.Guard(t)
 	const readers, valueSize, values = 60, 1 << 20, 30
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	defer cancel()

@@ -31,7 +31,7 @@ const scenarioTimeout = time.Minute
 var subject, reference *harness.Server
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
+	harness.Main(func() int {
 		for _, start := range []struct {
 			server **harness.Server
 			binary harness.Binary
@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 			}
 		}
 		return code
-	}())
+	})
 }
 
 // Run is one scenario on one server: typed stubs, the transcript, and the revision the scenario
@@ -92,6 +92,7 @@ func compare(t *testing.T, scenarios ...scenario) {
 // compareFresh does the same on a new pair of servers, started with the given flags.
 func compareFresh(t *testing.T, flags []string, run func(r *Run)) {
 	t.Helper()
+	harness.Guard(t)
 	servers := make([]*harness.Server, 0, 2)
 	for _, b := range []harness.Binary{harness.Subject(), harness.Reference()} {
 		s, err := harness.Start(b, harness.Options{Flags: flags})
@@ -111,6 +112,7 @@ func compareFresh(t *testing.T, flags []string, run func(r *Run)) {
 
 func compareOn(t *testing.T, subject, reference *harness.Server, run func(r *Run)) {
 	t.Helper()
+	harness.Guard(t)
 	revive(t, subject)
 	revive(t, reference)
 	runs := [2]*Run{{Server: subject}, {Server: reference}}

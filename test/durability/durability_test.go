@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -34,6 +33,7 @@ func runSeed() uint64 {
 // TestKill is SIGKILL at random moments under load: nothing acknowledged is lost, nothing that was
 // not acknowledged half appears, and revisions have neither gaps nor repeats.
 func TestKill(t *testing.T) {
+	harness.Guard(t)
 	seed := runSeed()
 	fmt.Printf("durability: seed %d, %d kills\n", seed, *kills)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -98,6 +98,7 @@ func start(t *testing.T, o harness.Options) *harness.Server {
 // TestDiskFull fills a small file system under the server. Writes must fail with an error, not hang
 // and not be acknowledged; once there is room again, everything acknowledged is there.
 func TestDiskFull(t *testing.T) {
+	harness.Guard(t)
 	const small, roomy = "size=200m", "size=2g"
 	disk := t.TempDir()
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, small); err != nil {
@@ -185,5 +186,5 @@ func fillDisk(t *testing.T, s *harness.Server) (revisions []int64) {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(m.Run())
+	harness.Main(m.Run)
 }

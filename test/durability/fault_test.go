@@ -40,6 +40,7 @@ func faultLibrary(t *testing.T) string {
 // waits for both.
 func runUntilGone(t *testing.T, f *fleet, o harness.Options) *harness.Server {
 	t.Helper()
+	o.MayEnd = true
 	s, err := harness.Start(harness.Subject(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +62,7 @@ func runUntilGone(t *testing.T, f *fleet, o harness.Options) *harness.Server {
 // acknowledgement, as nobody knows what the kernel dropped; afterwards all that was acknowledged is
 // there.
 func TestFailingSync(t *testing.T) {
+	harness.Guard(t)
 	library := faultLibrary(t)
 	f := newFleet()
 	s := runUntilGone(t, f, harness.Options{
@@ -87,6 +89,7 @@ func TestFailingSync(t *testing.T) {
 // TestPowerLoss ends the server in the middle of a group, with a random half of the sectors that
 // were not yet durable lost: torn tails of every shape. The log must be cut there, never guessed.
 func TestPowerLoss(t *testing.T) {
+	harness.Guard(t)
 	library := faultLibrary(t)
 	rounds := max(5, *kills/2)
 	seed := runSeed()

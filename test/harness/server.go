@@ -83,7 +83,8 @@ type Server struct {
 	Pid     int
 
 	cmd    *exec.Cmd
-	exited chan struct{} // closed once the process is gone; exitErr is set before
+	health *health
+	exited chan struct{} // closed once the process is gone; err is set before
 	err    error
 }
 
@@ -93,6 +94,7 @@ type Options struct {
 	Address string   // "" = a free port; set it to restart at the same place
 	Flags   []string // added after the harness's own flags
 	Env     []string // added to the environment
+	MayEnd  bool     // by itself, as under an injected fault: then Guard does not report that
 }
 
 // Start runs the server and returns once it logs that it serves.
@@ -128,19 +130,28 @@ func Launch(b Binary, o Options) (*Server, error) {
 	}
 	defer log.Close()
 	s.cmd = exec.Command(b.Path, s.arguments(o)...)
-	s.cmd.Env = append(os.Environ(), o.Env...)
+	s.cmd.Env = append(append(os.Environ(), sanitizerEnvironment()...), o.Env...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	// A test binary that is killed must not leave its servers behind.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if _, err := log.WriteString(startMark + "\n"); err != nil {
 		return nil, err
 	}
+	if s.health, err = follow(b.Label, s.LogPath); err != nil {
+		return nil, err
+	}
+	if o.MayEnd {
+		s.health.expectEnd()
+	}
 	if err := s.cmd.Start(); err != nil {
+		s.health.expectEnd()
+		s.health.processEnded(nil)
 		return nil, err
 	}
 	s.Pid = s.cmd.Process.Pid
 	go func() {
 		s.err = s.cmd.Wait()
+		s.health.processEnded(s.err)
 		close(s.exited)
 	}()
 	return s, nil
@@ -221,6 +232,7 @@ func (s *Server) ExitError() error { return s.err }
 
 // Kill ends the process with SIGKILL and waits until it is gone.
 func (s *Server) Kill() {
+	s.health.expectEnd()
 	_ = s.cmd.Process.Signal(syscall.SIGKILL)
 	<-s.exited
 }
@@ -240,6 +252,7 @@ func (s *Server) Stop() error {
 	if !s.Alive() {
 		return fmt.Errorf("%s was already gone: %v; its log: %s", s.Binary.Label, s.err, s.LogTail(2000))
 	}
+	s.health.expectEnd()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.exited:

@@ -63,7 +63,13 @@ type run struct {
 	nextID   int64
 }
 
+func TestMain(m *testing.M) {
+	flag.Parse()
+	harness.Main(m.Run)
+}
+
 func TestModel(t *testing.T) {
+	harness.Guard(t)
 	seed := *seedFlag
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())%1_000_000 + 1
