@@ -196,7 +196,9 @@ inline constexpr std::size_t kSnapshotChunkBytes = 64 << 10;  // one message of 
 // --auto-compaction-mode=revision: how often old revisions are looked for.
 inline constexpr std::int64_t kRevisionCompactionIntervalNs = 300'000'000'000;
 
-inline constexpr std::int64_t kHealthCheckNs = 1'000'000'000;  // for the read behind GET /health
+inline constexpr std::int64_t kRequestTimeoutNs = 5'000'000'000;  // and two elections; as etcd's
+inline constexpr std::size_t kRequestTimeoutBatch = 64;           // calls answered in one go
+inline constexpr std::int64_t kHealthCheckNs = 1'000'000'000;     // for the read behind GET /health
 // Of a SIGTERM, before connections are cut.
 inline constexpr std::int64_t kShutdownDrainNs = 5'000'000'000;
 

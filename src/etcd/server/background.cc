@@ -43,6 +43,7 @@ Result<HistorySlice> StoreHistory::read(Revision from, Revision to,
 void Background::start(WatchHub& hub) {
     group_.spawn([this, &hub] { run_catch_up(hub); }, "watch catch-up");
     group_.spawn([this, &hub] { run_progress(hub); }, "watch progress");
+    group_.spawn([this] { parts_.timeouts.run(group_.context()); }, "request timeouts");
     group_.spawn([this] { run_expiry(); }, "lease expiry");
     group_.spawn([this] { run_garbage(); }, "store garbage");
     if (parts_.compaction.mode != AutoCompaction::Mode::kOff) {

@@ -1,6 +1,6 @@
 // The server's own work, each on a fiber of its own that sleeps until there is something to do:
-// expiring leases, watchers that are behind, progress notifications, removing what a compaction
-// made garbage, compacting by itself.
+// answering requests that time out, expiring leases, watchers that are behind, progress
+// notifications, removing what a compaction made garbage, compacting by itself.
 //
 // An idle server wakes for none of them.
 #pragma once
@@ -44,6 +44,7 @@ class Background final : public WatchScheduler {
         storage::MvccStore& store;
         Lessor& lessor;
         Proposer& proposer;
+        RequestTimeouts& timeouts;
         const Clock& clock;
         const Logger& log;
         AutoCompaction compaction;

@@ -30,6 +30,12 @@ grpc::GrpcConfig grpc_config(const EtcdServerOptions& options, const EtcdServerW
     return config;
 }
 
+// As etcd's: five seconds for the disk and the network, and two elections.
+TimeNs request_timeout_ns(const EtcdServerOptions& options) {
+    return limits::kRequestTimeoutNs +
+           2 * static_cast<TimeNs>(options.election_timeout_ms) * kMillisecond;
+}
+
 }  // namespace
 
 // Makes the protocol objects of new connections.
@@ -54,7 +60,8 @@ class EtcdServer::Protocols final : public net::ProtocolFactory {
 EtcdServer::EtcdServer(EtcdServerOptions options, EtcdServerWorld world)
     : options_(std::move(options)),
       world_(world),
-      proposer_({.request_bytes_max = options_.service.request_bytes_max}),
+      timeouts_(world.clock, world.ticks, request_timeout_ns(options_), world.workers),
+      proposer_({.request_bytes_max = options_.service.request_bytes_max}, timeouts_),
       stages_(world.ticks, world.workers) {}
 
 EtcdServer::~EtcdServer() = default;
@@ -117,8 +124,9 @@ Status EtcdServer::start() {
 
 Status EtcdServer::start_node() {
     history_ = std::make_unique<StoreHistory>(*store_);
-    background_ = std::make_unique<Background>(Background::Parts{
-        *store_, *lessor_, proposer_, world_.clock, world_.log, options_.auto_compaction});
+    background_ = std::make_unique<Background>(
+        Background::Parts{*store_, *lessor_, proposer_, timeouts_, world_.clock, world_.log,
+                          options_.auto_compaction});
     WatchOptions watch;
     watch.cluster_id = identity_.cluster_id;
     watch.member_id = identity_.member_id;

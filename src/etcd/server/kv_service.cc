@@ -60,19 +60,23 @@ class KvService {
         if (!request.physical()) {
             return submit(EntryKind::kCompaction, std::move(call), bytes, {});
         }
-        call->run([this, call, body = std::string(bytes)]() mutable {
-            Result<std::string> answer =
-                parts_.proposer.run(EntryKind::kCompaction, std::move(body));
-            if (!answer) return call->finish(answer.error());
-            const Status collected = rt::blocking([&] { return parts_.store.collect_garbage(); });
-            if (!collected) return call->finish(collected.error());
-            grpc::Message message;
-            message.body().append(*answer);
-            call->finish(std::move(message));
-        });
+        call->account.charge(Stage::kParse, parts_.ticks.now());
+        parts_.proposer.submit(EntryKind::kCompaction, std::move(call), std::string(bytes),
+                               [this](grpc::CallRef waiting, grpc::Message answer) {
+                                   collect_garbage(std::move(waiting), std::move(answer));
+                               });
     }
 
   private:
+    // The compaction is applied; the client also wants the space back before it is told.
+    void collect_garbage(grpc::CallRef call, grpc::Message answer) {
+        call->run([this, call, answer = std::move(answer)]() mutable {
+            const Status collected = rt::blocking([&] { return parts_.store.collect_garbage(); });
+            if (!collected) return call->finish(collected.error());
+            call->finish(std::move(answer));
+        });
+    }
+
     void submit(EntryKind kind, grpc::CallRef call, std::string_view bytes, const Status& checked) {
         call->account.charge(Stage::kParse, parts_.ticks.now());
         if (!checked) return call->finish(checked.error());

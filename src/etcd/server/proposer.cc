@@ -8,34 +8,59 @@
 namespace sluice::etcd {
 namespace {
 
-class CallProposal final : public PendingRequest {
+class CallProposal : public PendingRequest {
   public:
-    CallProposal(EntryKind kind, grpc::CallRef call, std::string body)
-        : PendingRequest(kind, std::move(body)), call_(std::move(call)) {}
+    CallProposal(EntryKind kind, grpc::CallRef call, std::string body, RequestTimeouts& timeouts)
+        : PendingRequest(kind, std::move(body)), timeouts_(timeouts) {
+        timeouts_.add(pending_, std::move(call));
+    }
+    virtual ~CallProposal() = default;
 
     void complete(grpc::Message response, Ticks applied_at) override {
-        charge(applied_at);
-        call_->finish(std::move(response));
+        if (grpc::CallRef call = take(applied_at)) applied(std::move(call), std::move(response));
         delete this;
     }
     void fail(const Error& error, Ticks applied_at) override {
-        charge(applied_at);
-        call_->finish(error);
+        if (const grpc::CallRef call = take(applied_at)) call->finish(error);
         delete this;
     }
 
+  protected:
+    virtual void applied(grpc::CallRef call, grpc::Message response) {
+        call->finish(std::move(response));
+    }
+
   private:
-    // An entry that was dropped before a stage has no stamp for it.
-    void charge(Ticks applied_at) {
-        TimeAccount& account = call_->account;
+    // Empty: the client has had its answer. An entry that was dropped before a stage has no stamp
+    // for it.
+    grpc::CallRef take(Ticks applied_at) {
+        grpc::CallRef call = timeouts_.take(pending_);
+        if (!call) return call;
+        TimeAccount& account = call->account;
         const Stamps& at = stamps();
         if (at.write_started != 0) account.charge(Stage::kLogQueue, at.write_started);
         if (at.written != 0) account.charge(Stage::kLogWrite, at.written);
         if (at.synced != 0) account.charge(Stage::kFsync, at.synced);
         if (applied_at != 0) account.charge(Stage::kApply, applied_at);
+        return call;
     }
 
-    grpc::CallRef call_;
+    RequestTimeouts& timeouts_;
+    RequestTimeouts::Pending pending_;
+};
+
+class ThenProposal final : public CallProposal {
+  public:
+    ThenProposal(EntryKind kind, grpc::CallRef call, std::string body, RequestTimeouts& timeouts,
+                 Proposer::Then then)
+        : CallProposal(kind, std::move(call), std::move(body), timeouts), then_(std::move(then)) {}
+
+  private:
+    void applied(grpc::CallRef call, grpc::Message response) override {
+        then_(std::move(call), std::move(response));
+    }
+
+    const Proposer::Then then_;
 };
 
 // Lies on the stack of the fiber that waits.
@@ -110,7 +135,14 @@ Status Proposer::propose(PendingRequest& request) {
 }
 
 void Proposer::submit(EntryKind kind, grpc::CallRef call, std::string body) {
-    auto* request = new CallProposal(kind, std::move(call), std::move(body));
+    auto* request = new CallProposal(kind, std::move(call), std::move(body), timeouts_);
+    const Status proposed = propose(*request);
+    if (!proposed) request->fail(proposed.error(), 0);
+}
+
+void Proposer::submit(EntryKind kind, grpc::CallRef call, std::string body, Then then) {
+    auto* request =
+        new ThenProposal(kind, std::move(call), std::move(body), timeouts_, std::move(then));
     const Status proposed = propose(*request);
     if (!proposed) request->fail(proposed.error(), 0);
 }

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <mutex>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -25,16 +27,20 @@ struct Plan {
     std::uint64_t fdatasync_error_after = kNeverFails;
     std::uint64_t write_error_after = kNeverFails;
     std::uint64_t power_loss_after = kNeverFails;
+    std::uint64_t stall_after = kNeverFails;
+    std::uint64_t stall_ms = 0;
     std::uint64_t lose_unsynced = 0;
     std::uint64_t seed = 1;
 };
 
 Result<Plan> parse(std::string_view text) {
     Plan plan;
-    const std::array<std::pair<std::string_view, std::uint64_t*>, 5> settings = {{
+    const std::array<std::pair<std::string_view, std::uint64_t*>, 7> settings = {{
         {"fdatasync_error_after", &plan.fdatasync_error_after},
         {"write_error_after", &plan.write_error_after},
         {"power_loss_after", &plan.power_loss_after},
+        {"stall_after", &plan.stall_after},
+        {"stall_ms", &plan.stall_ms},
         {"lose_unsynced", &plan.lose_unsynced},
         {"seed", &plan.seed},
     }};
@@ -143,15 +149,18 @@ Status BrokenFile::pwrite(std::span<const std::byte> from, std::uint64_t offset)
 
 Status BrokenFile::fdatasync() {
     const std::lock_guard lock(mutex_);
+    bool stalls = false;
     {
         const std::lock_guard shared(injector_.mutex);
         const std::uint64_t before = injector_.fdatasyncs++;
+        stalls = before == injector_.plan.stall_after;
         if (before >= injector_.plan.power_loss_after) lose_power();
         if (before >= injector_.plan.fdatasync_error_after) {
             return fail(Code::kInternal,
                         fmt::format("fdatasync {}: Input/output error (injected)", path_));
         }
     }
+    if (stalls) std::this_thread::sleep_for(std::chrono::milliseconds(injector_.plan.stall_ms));
     for (const Held& held : held_) SLUICE_TRY(below_->pwrite(held.bytes, held.offset));
     held_.clear();
     return below_->fdatasync();

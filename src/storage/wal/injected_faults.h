@@ -6,6 +6,8 @@
 // name=number, separated by commas. Counts are of calls by all files together, n calls pass first.
 //
 //   fdatasync_error_after=n   every later fdatasync fails, as with EIO
+//   stall_after=n             the next fdatasync takes stall_ms longer, as on a disk that hangs
+//   stall_ms=n                milliseconds; that thread only
 //   write_error_after=n       every later write fails like one on a full disk, half written
 //   lose_unsynced=1           writes reach the file with its next fdatasync; SIGKILL loses them
 //   power_loss_after=n        instead of the next fdatasync some sectors (512 bytes) of what waits
