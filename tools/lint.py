@@ -3,6 +3,7 @@
 
 Each rule is one function below, with its reason; tools/lint_test.py shows what each one catches.
 """
+import functools
 import os
 import re
 import subprocess
@@ -144,23 +145,59 @@ def check_words(path, text):
 
 
 def check_doc_links(path, text):
-    """What a document names exists: links, and paths in `backquotes` that start at the root."""
-    roots = ("src/", "docs/", "test/", "tools/", "cmake/", ".ci/")
+    """What a document names exists: links, and paths that start at the root, in quotes or not."""
+    roots = r"(?:src|docs|test|tools|cmake|proto|\.ci)/"
     for match in re.finditer(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         target = match.group(1)
         if "://" in target or target.startswith("mailto:"):
             continue
         if not os.path.exists(os.path.join(os.path.dirname(path), target)):
             yield line_of(text, match.start()), "link", f"{target} does not exist"
-    for match in re.finditer(r"`([\w.][\w./-]*)`", text):
-        target = match.group(1)
-        if target.startswith(roots) and not os.path.exists(target):
-            yield line_of(text, match.start()), "link", f"{target} does not exist"
+    for match in re.finditer(r"(?<![\w./(*-])" + roots + r"[\w./-]*\w(?![*<])", text):
+        if not os.path.exists(match.group()):
+            yield line_of(text, match.start()), "link", f"{match.group()} does not exist"
+
+
+def check_doc_names(path, text):
+    """A file that a document names without its folder exists in some folder, and a `kConstant`
+    somewhere in the sources."""
+    for match in re.finditer(r"`(?!x[._])([a-z]\w*\.(?:h|cc|py|sh))`|`(k[A-Z]\w+)`", text):
+        file, constant = match.groups()
+        if file and file not in known_names()["files"]:
+            yield line_of(text, match.start()), "link", f"no file is called {file}"
+        if constant and constant not in known_names()["constants"]:
+            yield line_of(text, match.start()), "link", f"no constant is called {constant}"
+
+
+def check_doc_index(path, text):
+    """docs/README.md has a line for every page."""
+    if path != "docs/README.md":
+        return
+    for page in tracked("docs/"):
+        link = os.path.relpath(page, "docs")
+        if page.endswith(".md") and page != path and f"]({link})" not in text:
+            yield 1, "index", f"{link} is missing"
+
+
+@functools.cache
+def tracked(prefix):
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", prefix]
+    return subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split()
+
+
+@functools.cache
+def known_names():
+    constants = set()
+    for source in tracked("src"):
+        if source.endswith((".h", ".cc")) and os.path.isfile(source):
+            with open(source, encoding="utf-8") as file:
+                constants.update(re.findall(r"\bk[A-Z]\w+", file.read()))
+    return {"files": {os.path.basename(name) for name in tracked(".")}, "constants": constants}
 
 
 CODE_RULES = [check_size, check_functions, check_limits, check_thread_state, check_includes,
               check_banners, check_words]
-DOC_RULES = [check_doc_links, check_words]
+DOC_RULES = [check_doc_links, check_doc_names, check_doc_index, check_words]
 SCRIPT_RULES = [check_size]
 
 
@@ -181,8 +218,7 @@ def check(path, text):
 
 def main():
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    paths = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split()
+    paths = tracked(".")
     findings = 0
     for path in sorted(set(paths)):
         if not os.path.isfile(path) or not rules_for(path):

@@ -67,6 +67,18 @@ class DocRules(unittest.TestCase):
                          ["link"])
         self.assertEqual(rules("docs/x.md", "[up](../README.none) [web](https://etcd.io)\n"),
                          ["link"])
+        self.assertEqual(rules("docs/x.md", "see src/base/limits.h, docs/formats/ and src/x.h.\n"),
+                         ["link"])
+
+    def test_names(self):
+        self.assertEqual(rules("docs/x.md", "`limits.h` `kHttp2FrameBytesMax` `serve`\n"), [])
+        self.assertEqual(rules("docs/x.md", "`limit.h` `kHttp2FramesMax`\n"), ["link", "link"])
+
+    def test_index(self):
+        with open("docs/README.md", encoding="utf-8") as file:
+            index = file.read()
+        self.assertEqual(rules("docs/README.md", index), [])
+        self.assertEqual(rules("docs/README.md", index.replace("wire.md", "io.md")), ["index"])
 
 
 if __name__ == "__main__":
