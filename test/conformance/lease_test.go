@@ -158,6 +158,8 @@ func TestLease(t *testing.T) {
 }
 
 // TestLeaseExpiry lets leases run out: their keys go in one revision each, and a watcher sees it.
+//
+// Waits for time, as a lease's end is a matter of the server's clock; asks until it has come.
 func TestLeaseExpiry(t *testing.T) {
 	gone := func(r *Run, id int64) {
 		for deadline := time.Now().Add(callTimeout); ; time.Sleep(50 * time.Millisecond) {

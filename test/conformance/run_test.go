@@ -142,13 +142,10 @@ func compareOn(t *testing.T, subject, reference *harness.Server, run func(r *Run
 	reportDifference(t, runs[0].lines, runs[1].lines)
 }
 
-// died says whether the server is gone. Its last clients may hear of it before its exit is known.
+// died says whether the server is gone.
 func (r *Run) died() bool {
 	if strings.Contains(strings.Join(r.lines, "\n")+r.failed, "Unavailable") {
-		select {
-		case <-r.Server.Exited():
-		case <-time.After(time.Second):
-		}
+		return r.Server.EndsSoon()
 	}
 	return !r.Server.Alive()
 }

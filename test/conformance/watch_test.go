@@ -329,6 +329,7 @@ func TestWatchProgressNotify(t *testing.T) {
 			}
 			r.Check(len(m.Events) == 0, "an event of another key")
 		}
+		// Waits for time, three intervals: that no notice comes has no event.
 		quiet := r.Stream()
 		quiet.Create(watchKey("a"))
 		select {

@@ -151,6 +151,7 @@ func (s *stream) SettleAfter(events int) {
 	for lines.events < events {
 		lines.add(s.receive())
 	}
+	// Waits for time: that nothing more comes has no event.
 	for quiet := time.After(150 * time.Millisecond); ; {
 		select {
 		case m, ok := <-s.incoming:

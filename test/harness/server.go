@@ -224,6 +224,16 @@ func (s *Server) Alive() bool {
 	}
 }
 
+// EndsSoon is for a server that fails its clients: they hear of its end before its exit is known.
+func (s *Server) EndsSoon() bool {
+	select {
+	case <-s.exited:
+		return true
+	case <-time.After(time.Second):
+		return false
+	}
+}
+
 // Exited is closed once the process is gone.
 func (s *Server) Exited() <-chan struct{} { return s.exited }
 

@@ -222,9 +222,8 @@ func (r *run) onBoth(do func(int, *side)) {
 // mismatch ends the run with all that is needed to see it again.
 func (r *run) mismatch(what, subject, reference string) {
 	r.t.Helper()
-	time.Sleep(100 * time.Millisecond) // a server that has just died is then seen to be dead
 	for _, s := range r.sides {
-		if !s.server.Alive() {
+		if s.server.EndsSoon() {
 			fmt.Printf("%s died; its log ends: %s\n", s.server.Binary.Label, s.server.LogTail(4000))
 		}
 	}
