@@ -88,14 +88,21 @@ void BlockingPool::thread_main(std::list<std::thread>::iterator self) {
         Fiber* fiber = job->fiber;
         // Counts as idle already: the fiber's next job, which may come before we are back, is ours.
         ++idle_;
+        ++waking_;
         lock.unlock();
         ready(fiber);  // afterwards the job is gone
         lock.lock();
         --idle_;
+        if (--waking_ == 0) settled_.notify_all();
         if (promised_ > 0) --promised_;
     }
     ended_threads_.splice(ended_threads_.end(), threads_, self);
     if (threads_.empty()) ended_.notify_all();
+}
+
+void BlockingPool::settle() {
+    std::unique_lock lock(mutex_);
+    settled_.wait(lock, [this] { return waking_ == 0; });
 }
 
 BlockingPool::Stats BlockingPool::stats() const {

@@ -43,6 +43,9 @@ class BlockingPool {
 
     // Any thread. Never blocks on a job. The job must live until its fiber is made ready.
     void submit(Job* job);
+    // Waits for the threads that are about to make a fiber ready, or have and still wake a worker.
+    // When no job is left, no worker's poller is touched after it until the next submit().
+    void settle();
 
     Stats stats() const;
 
@@ -53,13 +56,15 @@ class BlockingPool {
     const unsigned threads_max_;
     const TimeNs idle_ns_;
     mutable std::mutex mutex_;
-    std::condition_variable work_;   // a job arrived, or stopping
-    std::condition_variable ended_;  // the last thread ended
+    std::condition_variable work_;     // a job arrived, or stopping
+    std::condition_variable ended_;    // the last thread ended
+    std::condition_variable settled_;  // waking_ became 0
     // All below are guarded by mutex_.
     Job* head_ = nullptr;
     Job* tail_ = nullptr;
     unsigned idle_ = 0;      // threads that wait for a job, or will at once
     unsigned promised_ = 0;  // of those, how many have a queued job to come
+    unsigned waking_ = 0;    // threads in ready()
     bool stopping_ = false;
     std::list<std::thread> threads_;
     std::list<std::thread> ended_threads_;  // to be joined

@@ -89,6 +89,19 @@ TEST(Blocking, ThreadsAreBoundedAndGrowOnlyByNeed) {
     EXPECT_EQ(runtime.blocking_pool().stats().jobs, 22U);
 }
 
+// The thread that ends the last job wakes a worker whose poller the next run() replaces.
+TEST(Blocking, RunAgainAtOnce) {
+    Runtime runtime({.workers = 2, .blocking_threads_max = 3});
+    constexpr int kRuns = 300;
+    for (int i = 0; i < kRuns; ++i) {
+        runtime.run([] {
+            spawn([] { blocking([] {}); });
+            blocking([] {});
+        });
+    }
+    EXPECT_EQ(runtime.blocking_pool().stats().jobs, 2U * kRuns);
+}
+
 TEST(Blocking, IdleThreadsEnd) {
     Runtime runtime({.workers = 1, .blocking_thread_idle_ns = kMillisecond});
     runtime.run([&] {

@@ -70,6 +70,7 @@ void Scheduler::run(std::function<void()> main) {
     }
     serve(0);
     for (std::thread& thread : threads) thread.join();
+    blocking_pool_->settle();  // the next run() makes new pollers
     SLUICE_CHECK(live() == 0);
     SLUICE_CHECK(spinning_.load() == 0 && sleepers_.load() == 0);
 }
