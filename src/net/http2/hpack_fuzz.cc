@@ -4,57 +4,23 @@
 //
 // Input: blocks, each behind a length of two bytes. What nghttp2's inflater does not limit, and
 // ours does (the size of a list), is only compared as far as ours goes.
-#include <nghttp2/nghttp2.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/byte_order.h"
 #include "base/check.h"
 #include "net/http2/hpack_decoder.h"
 #include "net/http2/hpack_encoder.h"
+#include "net/http2/hpack_oracle_testing.h"
 
 namespace {
 
 using namespace sluice;
 using namespace sluice::http2;
-using Pairs = std::vector<std::pair<std::string, std::string>>;
-
-constexpr std::size_t kPairsMax = 600;  // more than our list limit lets through
-
-class Oracle {
-  public:
-    Oracle() { SLUICE_CHECK(nghttp2_hd_inflate_new(&inflater_) == 0); }
-    ~Oracle() { nghttp2_hd_inflate_del(inflater_); }
-
-    std::optional<Pairs> decode(std::string_view block) {
-        Pairs pairs;
-        const auto* from = reinterpret_cast<const std::uint8_t*>(block.data());
-        std::size_t left = block.size();
-        for (;;) {
-            nghttp2_nv nv{};
-            int flags = 0;
-            const auto taken = nghttp2_hd_inflate_hd2(inflater_, &nv, &flags, from, left, 1);
-            if (taken < 0) return std::nullopt;
-            from += taken;
-            left -= static_cast<std::size_t>(taken);
-            if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0 && pairs.size() < kPairsMax)
-                pairs.emplace_back(std::string(reinterpret_cast<char*>(nv.name), nv.namelen),
-                                   std::string(reinterpret_cast<char*>(nv.value), nv.valuelen));
-            if ((flags & NGHTTP2_HD_INFLATE_FINAL) != 0) break;
-        }
-        nghttp2_hd_inflate_end_headers(inflater_);
-        return pairs;
-    }
-    std::size_t table_size() { return nghttp2_hd_inflate_get_dynamic_table_size(inflater_); }
-
-  private:
-    nghttp2_hd_inflater* inflater_ = nullptr;
-};
+using Pairs = HpackOracle::Pairs;
 
 Pairs headers_of(const Scratch& scratch) {
     Pairs pairs;
@@ -75,7 +41,7 @@ void check_round_trip(const Pairs& pairs) {
     }();
     HpackEncoder encoder(&shared);
     HpackDecoder decoder;
-    Oracle oracle;
+    HpackOracle oracle;
     Scratch scratch;
     std::vector<HeaderField> fields = {HeaderField::shared(SharedFieldId{0}),
                                        HeaderField::shared(SharedFieldId{1})};
@@ -105,7 +71,7 @@ void check_round_trip(const Pairs& pairs) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::string_view input(reinterpret_cast<const char*>(data), size);
     HpackDecoder decoder;
-    Oracle oracle;
+    HpackOracle oracle;
     Scratch scratch;
     Pairs last;
     while (input.size() >= 2) {
