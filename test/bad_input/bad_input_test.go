@@ -26,7 +26,8 @@ import (
 	"sluice.test/harness"
 )
 
-const patience = 20 * time.Second
+// patience is how long anything may take: only a hang takes longer.
+var patience = 20 * time.Second
 
 var server *harness.Server
 
@@ -39,6 +40,9 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		server = s
+		if s.Binary.Sanitizer() != "" {
+			patience *= 4
+		}
 		defer s.Remove()
 		defer s.Kill()
 		code := m.Run()

@@ -111,6 +111,7 @@ func TestDiskFull(t *testing.T) {
 	})
 	o := harness.Options{
 		DataDir: filepath.Join(disk, "data"), Flags: []string{"--quota-backend-bytes=8589934592"},
+		MayEnd: true, // rather than serve what it cannot keep
 	}
 	s, err := harness.Start(harness.Subject(), o)
 	if err != nil {
@@ -124,7 +125,7 @@ func TestDiskFull(t *testing.T) {
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT, roomy); err != nil {
 		t.Fatal(err)
 	}
-	o.Address = s.Address
+	o.Address, o.MayEnd = s.Address, false
 	if s, err = harness.Start(harness.Subject(), o); err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,7 @@ func TestRequestTimeout(t *testing.T) {
 		t.Skip("the server under test is an etcd, which takes no SLUICE_FAULT")
 	}
 	t.Parallel()
+	harness.Guard(t)
 	s, err := harness.Start(harness.Subject(), harness.Options{
 		Flags: []string{"--heartbeat-interval=10", "--election-timeout=50"},
 		Env:   []string{fmt.Sprintf("SLUICE_FAULT=stall_after=300,stall_ms=%d", stallFor.Milliseconds())},

@@ -3,7 +3,6 @@ package durability
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -113,8 +112,8 @@ func (f *fleet) author(e *mvccpb.Event) (*writer, int, error) {
 	if _, err := fmt.Sscanf(string(e.Kv.Key), "w%d/", &id); err != nil || id >= len(f.writers) {
 		return nil, 0, fmt.Errorf("nobody wrote %q", e.Kv.Key)
 	}
-	number, err := strconv.Atoi(string(e.Kv.Value))
-	if err != nil {
+	number, ok := numberOf(e.Kv.Value)
+	if !ok {
 		return nil, 0, fmt.Errorf("nobody wrote %q = %q", e.Kv.Key, e.Kv.Value)
 	}
 	return f.writers[id], number, nil
@@ -138,7 +137,7 @@ func (w *writer) whole(number int, events []*mvccpb.Event) error {
 		return fmt.Errorf("writer %d, operation %d: %d of %d puts: %v", w.id, number, len(puts), len(want), puts)
 	}
 	for _, key := range want {
-		if puts[key] != strconv.Itoa(number) {
+		if puts[key] != valueOf(number) {
 			return fmt.Errorf("writer %d, operation %d: %q = %q", w.id, number, key, puts[key])
 		}
 	}

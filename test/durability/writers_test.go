@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,10 +51,22 @@ func (w *writer) keysOf(number int) []string {
 	return keys
 }
 
+// valueOf is what operation number puts: longer than a sector, so that every group can be torn.
+func valueOf(number int) string {
+	return strconv.Itoa(number) + strings.Repeat(".", 600+number%1000)
+}
+
+// numberOf is the inverse.
+func numberOf(value []byte) (int, bool) {
+	digits, _, _ := strings.Cut(string(value), ".")
+	number, err := strconv.Atoi(digits)
+	return number, err == nil && string(value) == valueOf(number)
+}
+
 func (w *writer) request(number int) *pb.TxnRequest {
 	q := &pb.TxnRequest{}
 	for _, key := range w.keysOf(number) {
-		put := &pb.PutRequest{Key: []byte(key), Value: []byte(strconv.Itoa(number))}
+		put := &pb.PutRequest{Key: []byte(key), Value: []byte(valueOf(number))}
 		q.Success = append(q.Success, &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: put}})
 	}
 	if isGroup(number) {

@@ -4,12 +4,15 @@
 // pwrite or pwritev and makes it durable with fdatasync through the C library.
 //
 //   FAULT_SYNC_FAILS=N   the N-th fdatasync, and every later one, fails with EIO
-//   FAULT_LOSE=N         at the N-th fdatasync the power fails: of what was written since the last
-//                        one each 512-byte sector is kept or lost by FAULT_SEED, then SIGKILL
+//   FAULT_LOSE=N         at the N-th fdatasync the power fails, then SIGKILL: of what was written
+//                        since the last one 512-byte sectors are kept or lost, by FAULT_SEED % 4:
+//                        0 all lost, 1 none, 2 a tail, 3 any (of two or more: neither all nor none)
+//                        Sectors that were written without changing are neither counted nor lost.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,11 +21,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { kSector = 512, kWritesMax = 4096, kPathMax = 4096 };
+enum { kSector = 512, kWritesMax = 4096, kSectorsMax = 1 << 18, kPathMax = 4096 };
 
 // What a not yet durable write covered, and what was there before.
 typedef struct {
     int fd;
+    int plain;  // the same file without O_DIRECT, which would want everything aligned
     off_t offset;
     size_t bytes;
     char* before;
@@ -58,13 +62,21 @@ static ssize_t real_pwrite(int fd, const void* from, size_t bytes, off_t offset)
     return real(fd, from, bytes, offset);
 }
 
+static int open_plain(int fd) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    const int plain = open(link, O_RDWR | O_CLOEXEC);
+    if (plain < 0) abort();
+    return plain;
+}
+
 static void remember(int fd, off_t offset, size_t bytes) {
     if (!setting("FAULT_LOSE") || !is_log(fd)) return;
     pthread_mutex_lock(&lock);
     if (write_count == kWritesMax) abort();  // a log that hardly ever syncs is no log
     Write* w = &writes[write_count++];
-    *w = (Write){fd, offset, bytes, calloc(1, bytes)};
-    if (!w->before || pread(fd, w->before, bytes, offset) < 0) abort();
+    *w = (Write){fd, open_plain(fd), offset, bytes, calloc(1, bytes)};
+    if (!w->before || pread(w->plain, w->before, bytes, offset) < 0) abort();
     pthread_mutex_unlock(&lock);
 }
 
@@ -87,24 +99,59 @@ ssize_t pwritev64(int fd, const struct iovec* parts, int count, off_t offset) {
     return pwritev(fd, parts, count, offset);
 }
 
+// A sector that a write has changed.
+typedef struct {
+    const Write* write;
+    size_t at;
+} Sector;
+
+static size_t part_of(const Write* w, size_t at) {
+    const size_t part = kSector - (size_t)(w->offset + (off_t)at) % kSector;
+    return part < w->bytes - at ? part : w->bytes - at;
+}
+
+static int changed(const Write* w, size_t at) {
+    char now[kSector];
+    const ssize_t part = (ssize_t)part_of(w, at);
+    if (pread(w->plain, now, (size_t)part, w->offset + (off_t)at) != part) abort();
+    return memcmp(now, w->before + at, (size_t)part) != 0;
+}
+
+// Whether a sector is lost, when `one` must be and `other` must not.
+static int is_lost(size_t sector, size_t one, size_t other) {
+    switch (setting("FAULT_SEED") % 4) {
+        case 0: return 1;
+        case 1: return 0;
+        case 2: return sector >= one;
+        default: return sector == one || (sector != other && next_random() % 2);
+    }
+}
+
 // Puts lost sectors back to what they were, newest write first, and ends the process.
 static void lose_power(void) {
-    random_state = (unsigned long)setting("FAULT_SEED") + 1;
-    size_t lost = 0, sectors = 0;
-    while (write_count > 0) {
-        const Write* w = &writes[--write_count];
-        for (size_t at = 0; at < w->bytes;) {
-            size_t part = kSector - (size_t)(w->offset + (off_t)at) % kSector;
-            if (part > w->bytes - at) part = w->bytes - at;
-            sectors++;
-            if (next_random() % 2) {
-                lost++;
-                real_pwrite(w->fd, w->before + at, part, w->offset + (off_t)at);
-            }
-            at += part;
+    static Sector sectors[kSectorsMax];
+    size_t count = 0, lost = 0;
+    for (const Write* w = writes; w < writes + write_count; w++) {
+        for (size_t at = 0; at < w->bytes; at += part_of(w, at)) {
+            if (!changed(w, at)) continue;
+            if (count == kSectorsMax) abort();
+            sectors[count++] = (Sector){w, at};
         }
     }
-    dprintf(STDERR_FILENO, "fault: power lost with %zu of %zu sectors\n", lost, sectors);
+    random_state = (unsigned long)setting("FAULT_SEED") + 1;
+    // A tail begins behind the first sector.
+    const size_t one = count > 1 ? 1 + next_random() % (count - 1) : 0;
+    const size_t other = count > 1 ? one - 1 : 1;
+    for (size_t i = count; i-- > 0;) {
+        const Write* w = sectors[i].write;
+        const size_t at = sectors[i].at;
+        if (!is_lost(i, one, other)) continue;
+        const ssize_t part = (ssize_t)part_of(w, at);
+        if (real_pwrite(w->plain, w->before + at, (size_t)part, w->offset + (off_t)at) != part)
+            abort();
+        lost++;
+    }
+    dprintf(STDERR_FILENO, "fault: power lost with %zu of %zu sectors\n", lost, count);
     kill(getpid(), SIGKILL);
 }
 
@@ -112,6 +159,7 @@ static void forget(int fd) {
     int kept = 0;
     for (int i = 0; i < write_count; i++) {
         if (writes[i].fd == fd) {
+            close(writes[i].plain);
             free(writes[i].before);
         } else {
             writes[kept++] = writes[i];
