@@ -115,7 +115,7 @@ class Context {
                                    to.stack_bytes_);
 #endif
     (void)ends;
-    const RawContext next = to.raw_;
+    RawContext next = to.raw_;
 #if SLUICE_TSAN
     __tsan_switch_to_fiber(to.tsan_fiber_, 0);
 #endif

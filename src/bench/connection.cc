@@ -241,7 +241,7 @@ void Connection::close() {
     sys::close(fd);
 }
 
-void Connection::broken(std::string why) {
+void Connection::broken(const std::string& why) {
     if (closing_) return;
     if (on_broken) on_broken(why);  // before its calls end, so that this is the reason they see
     close();

@@ -71,7 +71,7 @@ class Connection final : public http2::SessionHandler {
     std::string_view framed(std::string_view message);
     static bool take_messages(Call& call, std::string_view bytes);
     void finish(Call& call, int grpc_status, std::string_view message);
-    void broken(std::string why);
+    void broken(const std::string& why);
     void flush_later();
 
     LoopMemory& memory_;

@@ -128,7 +128,8 @@ TEST(Stress, ForeignThreadReadiesManyAtOnce) {
                 FiberList batch;
                 {
                     const SpinGuard guard(lock);
-                    batch.append(std::move(waiting));
+                    // It is empty again then, not just moved from.
+                    batch.append(std::move(waiting));  // NOLINT(bugprone-use-after-move)
                 }
                 ready_all(std::move(batch));
                 std::this_thread::yield();

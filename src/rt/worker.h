@@ -54,7 +54,7 @@ class Worker {
     friend class Scheduler;
     enum class Request : std::uint8_t { kYield, kPark, kEnd };
 
-    static void fiber_main(void* fiber) noexcept;
+    static void fiber_main(void* argument) noexcept;
     void run(Fiber* fiber);
     bool finish_park(Fiber* fiber);
     void finish(Fiber* fiber);

@@ -125,12 +125,11 @@ TEST(Group, ClosuresAreDestroyedBeforeTheJoin) {
 
 TEST(GroupDeathTest, DestructionWithoutJoinIsAnError) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    EXPECT_DEATH(run_on(1,
-                        [] {
-                            Group group(nullptr);
-                            group.spawn([] { rt::sleep_for(kSecond); });
-                        }),
-                 "check failed: running_ == 0");
+    const auto leave_running = [] {
+        Group group(nullptr);
+        group.spawn([] { rt::sleep_for(kSecond); });
+    };
+    EXPECT_DEATH(run_on(1, leave_running), "check failed: running_ == 0");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The one entry point of the one binary.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <iostream>
 #include <string>
 
@@ -11,6 +12,7 @@
 
 namespace {
 
+constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 
 // "sluice serve" if the command line names a command, else "sluice".
@@ -28,9 +30,7 @@ int usage_error(const std::string& command, const std::string& message) {
     return kExitUsage;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     using namespace sluice;
     CLI::App app("Sluice: a storage server that can always say where a request's time went.",
                  "sluice");
@@ -57,4 +57,15 @@ int main(int argc, char** argv) {
         return cli::serve(serve_options);
     }
     return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {  // out of memory, or a library's own
+        std::fprintf(stderr, "sluice: %s\n", error.what());
+        return kExitFailure;
+    }
 }

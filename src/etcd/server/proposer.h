@@ -31,7 +31,7 @@ class PendingRequest : public consensus::Proposal {
 
     void on_dropped(const Error& why) final;
 
-    PendingRequest(EntryKind kind, std::string body);
+    PendingRequest(EntryKind kind, std::string request);
 
   protected:
     ~PendingRequest() = default;

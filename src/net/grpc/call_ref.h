@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "base/check.h"
+
 namespace sluice::grpc {
 
 class Call;
@@ -25,8 +27,14 @@ class CallRef {
         if (call_) release_call(*call_);
     }
 
-    Call& operator*() const noexcept { return *call_; }
-    Call* operator->() const noexcept { return call_; }
+    Call& operator*() const noexcept {
+        SLUICE_ASSERT(call_ != nullptr);
+        return *call_;
+    }
+    Call* operator->() const noexcept {
+        SLUICE_ASSERT(call_ != nullptr);
+        return call_;
+    }
     explicit operator bool() const noexcept { return call_ != nullptr; }
 
   private:

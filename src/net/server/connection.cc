@@ -135,9 +135,10 @@ void Connection::run_turns() {
         turn_began_at_ = server_.ticks_.now();
         turn(server_.clock_.now_ns());
         turn_fiber_.store(nullptr, std::memory_order_relaxed);
+        // Closing has not freed this object: the turn holds a reference of its own.
+        const bool open = !closed_;  // NOLINT(clang-analyzer-cplusplus.NewDelete)
         // Each of the two makes progress or clears its flag, so this does not spin.
-        const bool more =
-            !closed_ && ((readable_ && should_read()) || (writable_ && !output_.empty()));
+        const bool more = open && ((readable_ && should_read()) || (writable_ && !output_.empty()));
         std::uint32_t running = kRunning;
         if (!more && state_.compare_exchange_strong(running, kIdle, std::memory_order_acq_rel,
                                                     std::memory_order_relaxed)) {

@@ -52,7 +52,7 @@ inline std::string_view to_view(const rocksdb::Slice& s) noexcept {
 enum class Lookup : std::uint8_t { kFound, kAbsent, kWouldBlock };
 
 struct StoreCore {
-    StoreCore(StoreOptions options, MemoryPlan plan);
+    StoreCore(StoreOptions store_options, MemoryPlan memory);
     ~StoreCore();
 
     Status open();

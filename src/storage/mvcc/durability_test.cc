@@ -2,12 +2,12 @@
 // rest of the log gives all of it back. And what the memory-only tier answers when nothing is in
 // memory.
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <random>
 
 #include "storage/mvcc/applier.h"

@@ -92,7 +92,7 @@ class HotCache {
         Entry* find(std::size_t hash, std::string_view key) noexcept;
         void insert(std::size_t hash, std::string_view key, std::string_view record,
                     std::size_t bytes_max);
-        void remove(std::size_t slot) noexcept;
+        void remove(std::size_t hole) noexcept;
         void evict_to(std::size_t bytes_max) noexcept;
         void grow();
     };

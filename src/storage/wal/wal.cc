@@ -56,7 +56,7 @@ struct Wal::Impl {
     Status sync();
     Status replay(std::uint64_t after, std::uint64_t to,
                   const std::function<Status(const LogEntry&)>& visit);
-    Status release_prefix(std::uint64_t index);
+    Status release_prefix(std::uint64_t released);
     Status keep_failure(Status status);
 
     io::FileSystem& fs;
