@@ -23,7 +23,8 @@ endif()
 add_compile_options(-fno-omit-frame-pointer -mno-omit-leaf-frame-pointer)
 set(SLUICE_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wthread-safety
     -Wimplicit-fallthrough -Werror)
-add_link_options(-fuse-ld=lld)
+# as-needed: a library that only a test calls (Boost.Context) is not loaded by the server.
+add_link_options(-fuse-ld=lld -Wl,--as-needed)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   add_compile_options(-march=x86-64-v2)
 endif()
