@@ -145,6 +145,10 @@ void add_serve_flags(CLI::App& command, ServeOptions& options) {
     add_member_flags(flags, options);
     add_cluster_flags(flags, options);
     add_process_flags(flags, options);
+    command.footer(
+        "DURATION: 300ms, 10s, 1h30m. BYTES: a number with or without a unit, 65536, 64MiB, 2G.\n"
+        "A flag wins over its variable. Names and defaults are etcd's where the thing is the "
+        "same.");
 }
 
 Result<std::vector<std::string>> hosts_of_urls(const std::string& flag, const std::string& urls) {
