@@ -46,6 +46,7 @@ class Comparison {
 
     void run(std::string_view program) {
         for (const Action& action : compile_wire_program(program)) {
+            if (is_over_) return;
             if (action.kind != Action::Kind::kBytes) {
                 command(action);
                 continue;
@@ -167,6 +168,7 @@ class Comparison {
         theirs_.events.clear();
         for (const auto& [body, bytes] : mine.data) body_left_ -= bytes;
         if (mine != other) report({}, mine, other);
+        if (!theirs_.wants_input()) is_over_ = true;
         forget_closed();
     }
 
