@@ -85,6 +85,9 @@ inline constexpr std::uint32_t kHttp2StreamWindowBytes = 256 * 1024;       // on
 inline constexpr std::uint32_t kHttp2ConnectionWindowBytes = 1024 * 1024;  // all requests together
 inline constexpr std::uint32_t kHttp2StreamPendingBytes = 256 * 1024;  // unsent, then back-pressure
 inline constexpr std::uint32_t kHttp2ConnectionPendingBytes = 4 * 1024 * 1024;  // of all streams
+// Complete answers of one connection that wait for its client; with so many of them, and
+// kHttp2ConnectionPendingBytes in them, no further unary call is begun until some are taken.
+inline constexpr std::uint32_t kGrpcUnreadAnswers = 16;
 inline constexpr std::uint32_t kHttp2OutputTurnBytes = 128 * 1024;     // DATA ahead of the socket
 inline constexpr std::uint32_t kHttp2ControlOutputBytes = 256 * 1024;  // unread answers: then stop
 inline constexpr std::uint32_t kHttp2HeaderBlockBytesMax = 16'384;  // encoded, with CONTINUATIONs

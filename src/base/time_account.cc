@@ -40,9 +40,9 @@ void StageHistograms::record(unsigned shard, const TimeAccount& account) noexcep
     SLUICE_ASSERT(shard < shard_count_);
     Shard& mine = shards_[shard];
     for (std::size_t i = 0; i < kStageCount; ++i) {
-        const Ticks spent = account.spent(static_cast<Stage>(i));
-        if (spent == 0) continue;
-        mine.stages[i].record(static_cast<std::uint64_t>(ticks_.to_ns(spent)));
+        const auto stage = static_cast<Stage>(i);
+        if (!account.met(stage)) continue;
+        mine.stages[i].record(static_cast<std::uint64_t>(ticks_.to_ns(account.spent(stage))));
     }
     mine.total.record(static_cast<std::uint64_t>(ticks_.to_ns(account.total())));
 }

@@ -47,7 +47,7 @@ enum class Stage : std::uint8_t {
     kApply,      // committed entries into the store, and the wait for it
     kRead,       // reading the store
     kSerialise,  // protobuf and frames of the response
-    kSend,       // waiting for the connection's turn and its write
+    kSend,       // the answer made, waiting for the connection's turn and for the turn's write
 };
 inline constexpr std::size_t kStageCount = 9;
 
@@ -59,11 +59,13 @@ class TimeAccount {
     void begin(Ticks at) noexcept {
         begun_ = last_ = at;
         spent_.fill(0);
+        charged_ = 0;
     }
 
     // Books the time since the last stamp. A stamp from before the last one (another processor's
-    // counter, a batch that had started earlier) books nothing and moves nothing.
+    // counter, a batch that had started earlier) books no time and moves nothing.
     void charge(Stage stage, Ticks at) noexcept {
+        charged_ |= 1u << static_cast<unsigned>(stage);
         const auto difference = static_cast<std::int64_t>(at - last_);
         if (difference <= 0) return;
         spent_[static_cast<std::size_t>(stage)] += static_cast<std::uint64_t>(difference);
@@ -71,6 +73,8 @@ class TimeAccount {
     }
 
     Ticks spent(Stage stage) const noexcept { return spent_[static_cast<std::size_t>(stage)]; }
+    // The request has met the stage, for however short a time.
+    bool met(Stage stage) const noexcept { return charged_ >> static_cast<unsigned>(stage) & 1u; }
     Ticks total() const noexcept { return last_ - begun_; }
     Ticks last() const noexcept { return last_; }
 
@@ -78,6 +82,7 @@ class TimeAccount {
     Ticks begun_ = 0;
     Ticks last_ = 0;
     std::array<Ticks, kStageCount> spent_{};
+    std::uint32_t charged_ = 0;  // bit for each stage
 };
 
 class StageHistograms {

@@ -33,6 +33,8 @@ TEST(TimeAccount, AStampFromBeforeTheLastOneBooksNothing) {
     account.charge(Stage::kLogQueue, 140);  // the batch had started before this request joined it
     account.charge(Stage::kLogWrite, 180);
     EXPECT_EQ(account.spent(Stage::kLogQueue), 0u);
+    EXPECT_TRUE(account.met(Stage::kLogQueue)) << "it has been in the queue, for no time";
+    EXPECT_FALSE(account.met(Stage::kFsync));
     EXPECT_EQ(account.spent(Stage::kLogWrite), 30u);
     EXPECT_EQ(account.total(), 80u);
 }

@@ -35,6 +35,17 @@ func TestHealthService(t *testing.T) {
 				r.Record("Watch, cancelled", q, nil, err)
 			}
 		}},
+		scenario{"list", func(r *Run) {
+			health := grpc_health_v1.NewHealthClient(r.Conn)
+			ctx, cancel := r.Timeout()
+			defer cancel()
+			a, err := health.List(ctx, &grpc_health_v1.HealthListRequest{})
+			r.Must(err)
+			r.Note("%d services", len(a.Statuses))
+			for name, status := range a.Statuses {
+				r.Note("%q %v", name, status.Status)
+			}
+		}},
 	)
 }
 

@@ -103,11 +103,16 @@ void Background::run_expiry() {
 
 void Background::run_garbage() {
     while (garbage_.wait(group_.context())) {
+        const TimeNs began = parts_.clock.now_ns();
         const Status collected = rt::blocking([&] { return parts_.store.collect_garbage(); });
         if (!collected) {
             parts_.log.error("cannot remove compacted revisions",
                              {{"error", collected.error().message()}});
+            continue;
         }
+        parts_.metrics.compaction.observe(static_cast<double>(parts_.clock.now_ns() - began) /
+                                          kMillisecond);
+        parts_.metrics.last_compaction.set(parts_.clock.wall_ns() / kSecond);
     }
 }
 

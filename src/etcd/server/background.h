@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "etcd/lessor.h"
+#include "etcd/server/operation_metrics.h"
 #include "etcd/server/proposer.h"
 #include "etcd/watch_hub.h"
 #include "storage/mvcc/store.h"
@@ -45,6 +46,7 @@ class Background final : public WatchScheduler {
         Lessor& lessor;
         Proposer& proposer;
         RequestTimeouts& timeouts;
+        OperationMetrics& metrics;
         const Clock& clock;
         const Logger& log;
         AutoCompaction compaction;

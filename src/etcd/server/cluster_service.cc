@@ -66,6 +66,14 @@ void add_health_service(grpc::ServiceRegistry& registry, ServiceParts& parts) {
                        }
                        call->finish(grpc::Message::of(health_of(parts)));
                    });
+    registry.unary("/grpc.health.v1.Health/List",
+                   [&parts](grpc::CallRef call, std::string_view bytes) {
+                       ::grpc::health::v1::HealthListRequest request;
+                       if (!parse_request(call, bytes, request)) return;
+                       ::grpc::health::v1::HealthListResponse response;
+                       (*response.mutable_statuses())[""] = health_of(parts);
+                       call->finish(grpc::Message::of(response));
+                   });
     registry.stream("/grpc.health.v1.Health/Watch", grpc::MethodKind::kServerStream,
                     [&parts](grpc::CallRef call) {
                         return std::make_unique<HealthWatch>(parts, std::move(call));

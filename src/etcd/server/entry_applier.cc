@@ -87,7 +87,10 @@ Result<grpc::Message> EntryApplier::put(std::string_view body) {
     if (alarms_.no_space()) return fail(errors::kNoSpace);
     if (view.lease != 0 && !lessor_.exists(view.lease)) return fail(errors::kLeaseNotFound);
     storage::KeyValue prev;
-    SLUICE_TRY(in_txn([&] { return run_put(batch_, view, &prev); }));
+    OperationTally tally;
+    const Status done = in_txn([&] { return run_put(batch_, view, &prev, tally); });
+    metrics_.record(tally);
+    SLUICE_TRY(done);
     grpc::Message message;
     append_put_response(identity_.head(batch_.read_revision()), prev.version != 0 ? &prev : nullptr,
                         message.body());
@@ -103,10 +106,12 @@ Result<grpc::Message> EntryApplier::delete_range(std::string_view body) {
     }
     std::vector<storage::KeyValue> prevs;
     std::int64_t deleted = 0;
+    OperationTally tally;
     SLUICE_TRY(in_txn([&]() -> Status {
-        SLUICE_TRY_ASSIGN(deleted, run_delete_range(batch_, view, prevs));
+        SLUICE_TRY_ASSIGN(deleted, run_delete_range(batch_, view, prevs, tally));
         return {};
     }));
+    metrics_.record(tally);
     grpc::Message message;
     append_delete_response(identity_.head(batch_.read_revision()), deleted, prevs, message.body());
     return message;
@@ -120,9 +125,13 @@ Result<grpc::Message> EntryApplier::txn(std::string_view body) {
     SLUICE_TRY(in_txn([&]() -> Status {
         BatchView view(batch_);
         SLUICE_TRY_ASSIGN(const TxnPath path, choose_branches(view, request));
-        SLUICE_TRY(check_taken(view, request, path,
-                               [this](storage::LeaseId id) { return lessor_.exists(id); }));
-        return run_txn(batch_, request, path, &response);
+        const Status checked = check_taken(
+            view, request, path, [this](storage::LeaseId id) { return lessor_.exists(id); });
+        metrics_.record(view.take_tally());
+        SLUICE_TRY(checked);
+        const Status done = run_txn(view, batch_, request, path, &response);
+        metrics_.record(view.take_tally());
+        return done;
     }));
     return answer(response);
 }
@@ -132,6 +141,7 @@ Result<grpc::Message> EntryApplier::compact(std::string_view body) {
     SLUICE_TRY(parse(body, request));
     SLUICE_TRY(batch_.compact(request.revision()));
     compacted_ = request.revision();
+    metrics_.record({.ranges = 1});  // etcd's reads a key, for the revision to answer with
     etcdserverpb::CompactionResponse response;
     return answer(response);
 }
@@ -142,15 +152,20 @@ Result<grpc::Message> EntryApplier::lease_grant(std::string_view body) {
     if (alarms_.no_space()) return fail(errors::kNoSpace);
     SLUICE_TRY_ASSIGN(const LeaseRecord record, lessor_.grant(request.id(), request.ttl()));
     batch_.set_meta(lease_record_key(request.id()), encode_lease_record(record));
+    metrics_.lease_granted.add();
+    metrics_.lease_ttl.observe(static_cast<double>(record.granted_ttl_s));
     etcdserverpb::LeaseGrantResponse response;
     response.set_id(request.id());
     response.set_ttl(record.granted_ttl_s);
     return answer(response);
 }
 
+// A lease that is gone from the lessor takes its keys along.
 Status EntryApplier::delete_keys_of(storage::LeaseId lease) {
+    metrics_.lease_revoked.add();
     batch_.delete_meta(lease_record_key(lease));
     SLUICE_TRY_ASSIGN(const std::vector<std::string> keys, batch_.keys_of_lease(lease));
+    metrics_.record({.deletes = static_cast<std::uint32_t>(keys.size())});
     return in_txn([&]() -> Status {
         for (const std::string& key : keys) SLUICE_TRY(batch_.delete_range(key, {}));
         return {};
@@ -170,7 +185,9 @@ Result<grpc::Message> EntryApplier::lease_expire(std::string_view body) {
     internal::LeaseExpire request;
     SLUICE_TRY(parse(body, request));
     for (const storage::LeaseId id : request.ids()) {
-        if (lessor_.revoke(id)) SLUICE_TRY(delete_keys_of(id));
+        if (!lessor_.revoke(id)) continue;
+        metrics_.lease_expired.add();
+        SLUICE_TRY(delete_keys_of(id));
     }
     etcdserverpb::LeaseRevokeResponse response;
     return answer(response);

@@ -15,6 +15,7 @@
 #include "etcd/entry.h"
 #include "etcd/lessor.h"
 #include "etcd/server/alarms.h"
+#include "etcd/server/operation_metrics.h"
 #include "etcd/server/response_header.h"
 #include "net/grpc/message.h"
 #include "proto/etcdserverpb/kv.pb.h"
@@ -30,8 +31,9 @@ inline bool is_engine_failure(const Error& error) {
 class EntryApplier {
   public:
     // All outlive this object.
-    EntryApplier(storage::Applier& batch, Lessor& lessor, Alarms& alarms, const Identity& identity)
-        : batch_(batch), lessor_(lessor), alarms_(alarms), identity_(identity) {}
+    EntryApplier(storage::Applier& batch, Lessor& lessor, Alarms& alarms, const Identity& identity,
+                 OperationMetrics& metrics)
+        : batch_(batch), lessor_(lessor), alarms_(alarms), identity_(identity), metrics_(metrics) {}
 
     // The encoded response, without error; appends the events of each revision that it took.
     Result<grpc::Message> apply(const EntryView& entry, std::vector<storage::EventBatch>& events);
@@ -60,6 +62,7 @@ class EntryApplier {
     Lessor& lessor_;
     Alarms& alarms_;
     const Identity& identity_;
+    OperationMetrics& metrics_;
     std::vector<storage::EventBatch>* events_ = nullptr;  // during apply()
     std::optional<storage::Revision> compacted_;
     etcdserverpb::PutRequest put_request_;  // kept for its strings' memory

@@ -60,6 +60,7 @@ class EtcdServer::Protocols final : public net::ProtocolFactory {
 EtcdServer::EtcdServer(EtcdServerOptions options, EtcdServerWorld world)
     : options_(std::move(options)),
       world_(world),
+      metrics_(world.metrics),
       timeouts_(world.clock, world.ticks, request_timeout_ns(options_), world.workers),
       proposer_({.request_bytes_max = options_.service.request_bytes_max}, timeouts_),
       stages_(world.ticks, world.workers) {}
@@ -125,8 +126,8 @@ Status EtcdServer::start() {
 Status EtcdServer::start_node() {
     history_ = std::make_unique<StoreHistory>(*store_);
     background_ = std::make_unique<Background>(
-        Background::Parts{*store_, *lessor_, proposer_, timeouts_, world_.clock, world_.log,
-                          options_.auto_compaction});
+        Background::Parts{*store_, *lessor_, proposer_, timeouts_, metrics_, world_.clock,
+                          world_.log, options_.auto_compaction});
     WatchOptions watch;
     watch.cluster_id = identity_.cluster_id;
     watch.member_id = identity_.member_id;
@@ -136,7 +137,7 @@ Status EtcdServer::start_node() {
     watch.seed = identity_.member_id;
     hub_ = std::make_unique<WatchHub>(watch, world_.clock, *history_, *background_);
     state_machine_ = std::make_unique<StateMachine>(StateMachine::Parts{
-        *store_, *lessor_, alarms_, *hub_, identity_, world_.log, world_.ticks,
+        *store_, *lessor_, alarms_, *hub_, identity_, world_.log, world_.ticks, metrics_,
         [this] { background_->garbage_made(); }, [this] { background_->leases_changed(); }});
 
     consensus::NodeOptions node;
@@ -160,7 +161,7 @@ void EtcdServer::start_services() {
     hub_->set_raft_term(node_->view().term);
     parts_ = std::make_unique<ServiceParts>(
         ServiceParts{options_.service, *store_, *node_, proposer_, *lessor_, alarms_, *hub_,
-                     identity_, range_bytes_, world_.ticks, world_.clock, world_.log});
+                     identity_, metrics_, range_bytes_, world_.ticks, world_.clock, world_.log});
     add_kv_service(services_, *parts_);
     add_watch_service(services_, *parts_);
     add_lease_service(services_, *parts_);

@@ -87,6 +87,7 @@ class EtcdServer {
     Identity identity_;
     std::unique_ptr<consensus::DataDirectory> directory_;
     std::unique_ptr<storage::MvccStore> store_;
+    OperationMetrics metrics_;
     RequestTimeouts timeouts_;
     Proposer proposer_;
     std::unique_ptr<Lessor> lessor_;

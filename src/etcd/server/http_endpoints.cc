@@ -44,6 +44,7 @@ std::string why_unhealthy(ServiceParts& parts, std::string_view target) {
 
 net::HttpAnswer health(ServiceParts& parts, const http1::Request& request) {
     const std::string reason = why_unhealthy(parts, request.target);
+    (reason.empty() ? parts.metrics.health_success : parts.metrics.health_failures).add();
     if (reason.empty()) {
         return {.content_type = std::string(kJson), .body = R"({"health":"true","reason":""})"};
     }

@@ -104,6 +104,7 @@ bool Renewer::renew(LeaseId id, LastAnswer& answer) {
             if (parts_.node.applied_index() < parts_.node.view().last_index) return false;
             break;
         case Renewal::Outcome::kRenewed:
+            parts_.metrics.lease_renewed.add();
             break;
     }
     response.set_ttl(renewal.ttl_s);

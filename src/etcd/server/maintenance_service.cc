@@ -10,6 +10,15 @@
 namespace sluice::etcd {
 namespace {
 
+// Runs `work` on the blocking pool; the metric gets how long it took.
+template <class Work>
+auto timed(ServiceParts& parts, metrics::Histogram& seconds, Work&& work) {
+    const TimeNs began = parts.clock.now_ns();
+    auto result = rt::blocking(std::forward<Work>(work));
+    seconds.observe(static_cast<double>(parts.clock.now_ns() - began) / kSecond);
+    return result;
+}
+
 class MaintenanceService {
   public:
     explicit MaintenanceService(ServiceParts& parts) : parts_(parts) {}
@@ -32,7 +41,10 @@ class MaintenanceService {
         etcdserverpb::DefragmentRequest request;
         if (!parse_request(call, bytes, request)) return;
         call->run([this, call] {
-            const Status done = rt::blocking([&] { return parts_.store.compact_range(); });
+            parts_.metrics.defragmenting.add();
+            const Status done = timed(parts_, parts_.metrics.defragment,
+                                      [&] { return parts_.store.compact_range(); });
+            parts_.metrics.defragmenting.sub();
             if (!done) return call->finish(done.error());
             call->finish(grpc::Message::of(etcdserverpb::DefragmentResponse()));
         });
@@ -42,7 +54,8 @@ class MaintenanceService {
         etcdserverpb::HashRequest request;
         if (!parse_request(call, bytes, request)) return;
         call->run([this, call] {
-            const auto hashed = rt::blocking([&] { return parts_.store.hash(); });
+            const auto hashed =
+                timed(parts_, parts_.metrics.hash, [&] { return parts_.store.hash(); });
             if (!hashed) return call->finish(hashed.error());
             etcdserverpb::HashResponse response;
             fill(response);
@@ -55,7 +68,8 @@ class MaintenanceService {
         etcdserverpb::HashKVRequest request;
         if (!parse_request(call, bytes, request)) return;
         call->run([this, call, revision = request.revision()] {
-            const auto hashed = rt::blocking([&] { return parts_.store.hash_kv(revision); });
+            const auto hashed = timed(parts_, parts_.metrics.hash_revision,
+                                      [&] { return parts_.store.hash_kv(revision); });
             if (!hashed) return call->finish(hashed.error());
             etcdserverpb::HashKVResponse response;
             parts_.identity.fill(response.mutable_header(), hashed->store_revision);
@@ -107,7 +121,10 @@ class SnapshotCall final : public grpc::ServerStream {
         etcdserverpb::SnapshotRequest request;
         if (!parse_request(call_, bytes, request)) return;
         call_->run([&parts = parts_, call = call_, room = room_] {
+            const TimeNs began = parts.clock.now_ns();
             const Status sent = send_all(parts, *call, *room);
+            parts.metrics.snapshot.observe(static_cast<double>(parts.clock.now_ns() - began) /
+                                           kSecond);
             if (sent) {
                 call->finish_ok();
             } else {

@@ -207,12 +207,16 @@ Result<grpc::Message> RangeReader::read_txn(const grpc::CallRef& call,
     };
     StoreView memory(parts_.store, ReadTier::kMemory);
     Status done = evaluate(memory);
+    OperationTally tally = memory.take_tally();
     if (!done && memory.would_block()) {
         done = rt::blocking([&] {
             StoreView any(parts_.store, ReadTier::kAny);
-            return evaluate(any);
+            const Status evaluated = evaluate(any);
+            tally = any.take_tally();
+            return evaluated;
         });
     }
+    parts_.metrics.record(tally);
     call->account.charge(Stage::kRead, parts_.ticks.now());
     if (!done) return sluice::fail(done.error());
     parts_.identity.fill(response.mutable_header());

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/histogram.h"
 #include "base/tick_clock.h"
 
@@ -57,9 +59,15 @@ void add_raft_metrics(Registry& r, const ServiceParts& parts) {
           "The total number of consensus proposals applied.",
           [&node] { return node.view().applied_index; });
     gauge(r, "etcd_server_proposals_pending", "The current number of pending proposals to commit.",
-          [&node] { return node.counters().proposals_pending; });
+          [&parts] {
+              const std::uint64_t pending = parts.node.counters().proposals_pending;
+              return pending - std::min(pending, parts.proposer.timeouts().abandoned());
+          });
     counter(r, "etcd_server_proposals_failed_total", "The total number of failed proposals seen.",
-            [&node] { return node.counters().proposals_failed; });
+            [&parts] {
+                return parts.node.counters().proposals_failed +
+                       parts.proposer.timeouts().timed_out();
+            });
     gauge(r, "etcd_disk_wal_write_bytes_total", "Total number of bytes written in WAL.",
           [&node] { return node.counters().log_bytes; });
 }
@@ -95,7 +103,7 @@ void add_store_metrics(Registry& r, const ServiceParts& parts) {
           [&store] { return store.current_revision(); });
     gauge(r, "etcd_debugging_mvcc_compact_revision",
           "The revision of the last compaction in store.",
-          [&store] { return std::max<storage::Revision>(store.compacted_revision(), 0); });
+          [&store] { return store.compacted_revision(); });
     gauge(r, "etcd_debugging_mvcc_keys_total", "Total number of keys.",
           [&store] { return store.stats().keys; });
 }
@@ -112,18 +120,52 @@ void add_watch_metrics(Registry& r, const ServiceParts& parts) {
             [&hub] { return hub.stats().events; });
 }
 
-void add_request_counts(Registry& r, const grpc::ServiceRegistry& services) {
-    const auto add = [&](std::string_view name, std::string_view help, const char* path) {
-        const grpc::Method* const method = services.find(path);
-        counter(r, name, help,
-                [method] { return method->handled[0].load(std::memory_order_relaxed); });
-    };
-    add("etcd_mvcc_put_total", "Total number of puts seen by this member.", "/etcdserverpb.KV/Put");
-    add("etcd_mvcc_delete_total", "Total number of deletes seen by this member.",
-        "/etcdserverpb.KV/DeleteRange");
-    add("etcd_mvcc_range_total", "Total number of ranges seen by this member.",
-        "/etcdserverpb.KV/Range");
-    add("etcd_mvcc_txn_total", "Total number of txns seen by this member.", "/etcdserverpb.KV/Txn");
+// A Range request is one range of etcd's, also when the store refuses its revision.
+void add_range_count(Registry& r, const ServiceParts& parts,
+                     const grpc::ServiceRegistry& services) {
+    const grpc::Method* const range = services.find("/etcdserverpb.KV/Range");
+    counter(r, "etcd_mvcc_range_total", "Total number of ranges seen by this member.",
+            [range, &ranges = parts.metrics.ranges] {
+                const auto handled = [range](Code code) {
+                    return range->handled[static_cast<std::size_t>(code)].load(
+                        std::memory_order_relaxed);
+                };
+                return handled(Code::kOk) + handled(Code::kOutOfRange) +
+                       ranges.load(std::memory_order_relaxed);
+            });
+}
+
+// What the state machine is slow at, by etcd's measure of slow.
+constexpr TimeNs kSlowApplyNs = 100 * kMillisecond;
+
+void add_slowness(Registry& r, const ServiceParts& parts) {
+    counter(r, "etcd_server_slow_apply_total",
+            "The total number of slow apply requests (likely overloaded from slow disk).",
+            [&node = parts.node, &ticks = parts.ticks] {
+                const HdrHistogram& apply = node.apply_ticks();
+                constexpr Ticks kUnit = Ticks{1} << 30;
+                const auto slow = static_cast<double>(kSlowApplyNs) * kUnit /
+                                  static_cast<double>(ticks.to_ns(kUnit));
+                return apply.count() - apply.count_at_most(static_cast<std::uint64_t>(slow));
+            });
+    // One member's reads need no round of messages (consensus/node.h), which could be slow or fail.
+    counter(r, "etcd_server_slow_read_indexes_total",
+            "The total number of pending read indexes not in sync with leader's or timed out read "
+            "index requests.",
+            [] { return 0; });
+    counter(r, "etcd_server_read_indexes_failed_total",
+            "The total number of failed read indexes seen.", [] { return 0; });
+}
+
+void visit_alarms(metrics::Visitor& visitor, const ServiceParts& parts) {
+    visitor.family("etcd_debugging_server_alarms",
+                   "Alarms for every member in cluster. 1 for 'server_id' label with current ID.",
+                   Type::kGauge);
+    for (const RaisedAlarm& alarm : parts.alarms.list(AlarmType::NONE)) {
+        visitor.value({{"server_id", fmt::format("{:x}", alarm.member_id)},
+                       {"alarm_type", etcdserverpb::AlarmType_Name(alarm.type)}},
+                      1);
+    }
 }
 
 void add_connection_metrics(Registry& r, const net::Server& server) {
@@ -182,7 +224,8 @@ void add_server_metrics(Registry& registry, const ServiceParts& parts,
     add_disk_histograms(registry, parts);
     add_store_metrics(registry, parts);
     add_watch_metrics(registry, parts);
-    add_request_counts(registry, services);
+    add_range_count(registry, parts, services);
+    add_slowness(registry, parts);
     add_connection_metrics(registry, server);
     const auto constant = [] { return 1.0; };
     registry.computed("etcd_server_id", "Server or member ID in hexadecimal format.", Type::kGauge,
@@ -191,6 +234,7 @@ void add_server_metrics(Registry& registry, const ServiceParts& parts,
                       {{"server_version", std::string(kEtcdVersion)}});
     registry.computed("etcd_cluster_version", "Which version is running.", Type::kGauge, constant,
                       {{"cluster_version", "3.6"}});
+    registry.add_source([&parts](metrics::Visitor& visitor) { visit_alarms(visitor, parts); });
     registry.add_source([&services](metrics::Visitor& visitor) { visit_calls(visitor, services); });
 }
 

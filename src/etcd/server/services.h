@@ -11,6 +11,7 @@
 #include "consensus/node.h"
 #include "etcd/lessor.h"
 #include "etcd/server/alarms.h"
+#include "etcd/server/operation_metrics.h"
 #include "etcd/server/proposer.h"
 #include "etcd/server/response_header.h"
 #include "etcd/watch_hub.h"
@@ -43,6 +44,7 @@ struct ServiceParts {
     Alarms& alarms;
     WatchHub& hub;
     const Identity& identity;
+    OperationMetrics& metrics;
     MemoryBudget& range_bytes;  // of range responses being made and sent
     const TickClock& ticks;
     const Clock& clock;

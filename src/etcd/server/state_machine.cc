@@ -7,7 +7,7 @@ namespace sluice::etcd {
 StateMachine::StateMachine(Parts parts)
     : parts_(std::move(parts)),
       batch_(parts_.store),
-      applier_(batch_, parts_.lessor, parts_.alarms, parts_.identity) {}
+      applier_(batch_, parts_.lessor, parts_.alarms, parts_.identity, parts_.metrics) {}
 
 void StateMachine::apply(std::span<const consensus::CommittedEntry> entries) {
     std::size_t uncommitted = 0;

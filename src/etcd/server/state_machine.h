@@ -28,6 +28,7 @@ class StateMachine final : public consensus::StateMachine {
         Identity& identity;
         const Logger& log;
         const TickClock& ticks;
+        OperationMetrics& metrics;
         // Told after a compaction is visible; starts the removal of what it made garbage.
         std::function<void()> on_compacted;
         // Told when leases may have been granted: their clock must be looked at.

@@ -113,7 +113,10 @@ Status for_each_taken(const TxnRequest& request, Walk& walk, Check&& check) {
 Status check_one_put(TxnView& view, const etcdserverpb::PutRequest& put,
                      const LeaseExists& lease_exists) {
     if (put.lease() != 0 && !lease_exists(put.lease())) return fail(errors::kLeaseNotFound);
-    if (!put.ignore_value() && !put.ignore_lease()) return {};
+    if (!put.ignore_value() && !put.ignore_lease()) {
+        view.tally().ranges += put.prev_kv();  // etcd looks the pair up here as well
+        return {};
+    }
     storage::RangeResult found;
     SLUICE_TRY(view.range({.key = put.key(), .range_end = {}}, found));
     if (found.kvs.empty()) return fail(errors::kKeyNotFound);
@@ -138,18 +141,19 @@ Status run_range(TxnView& view, const etcdserverpb::RangeRequest& request,
 }
 
 Status run_put(storage::Applier& batch, const etcdserverpb::PutRequest& request,
-               etcdserverpb::PutResponse* response) {
+               etcdserverpb::PutResponse* response, OperationTally& tally) {
     storage::KeyValue prev;
-    SLUICE_TRY(run_put(batch, to_view(request), &prev));
+    SLUICE_TRY(run_put(batch, to_view(request), &prev, tally));
     response->mutable_header()->set_revision(batch.read_revision());
     if (prev.version != 0) to_proto(std::move(prev), response->mutable_prev_kv());
     return {};
 }
 
 Status run_delete_range(storage::Applier& batch, const etcdserverpb::DeleteRangeRequest& request,
-                        etcdserverpb::DeleteRangeResponse* response) {
+                        etcdserverpb::DeleteRangeResponse* response, OperationTally& tally) {
     std::vector<storage::KeyValue> prevs;
-    SLUICE_TRY_ASSIGN(const std::int64_t deleted, run_delete_range(batch, to_view(request), prevs));
+    SLUICE_TRY_ASSIGN(const std::int64_t deleted,
+                      run_delete_range(batch, to_view(request), prevs, tally));
     response->mutable_header()->set_revision(batch.read_revision());
     response->set_deleted(deleted);
     for (storage::KeyValue& kv : prevs) to_proto(std::move(kv), response->add_prev_kvs());
@@ -171,12 +175,13 @@ Status run(TxnView& view, storage::Applier* batch, const TxnRequest& request, Wa
                 break;
             case RequestOp::kRequestPut:
                 SLUICE_CHECK(batch != nullptr);
-                SLUICE_TRY(run_put(*batch, op.request_put(), out->mutable_response_put()));
+                SLUICE_TRY(
+                    run_put(*batch, op.request_put(), out->mutable_response_put(), view.tally()));
                 break;
             case RequestOp::kRequestDeleteRange:
                 SLUICE_CHECK(batch != nullptr);
                 SLUICE_TRY(run_delete_range(*batch, op.request_delete_range(),
-                                            out->mutable_response_delete_range()));
+                                            out->mutable_response_delete_range(), view.tally()));
                 break;
             case RequestOp::kRequestTxn:
                 SLUICE_TRY(run(view, batch, op.request_txn(), walk, out->mutable_response_txn()));
@@ -206,9 +211,8 @@ Status check_taken(TxnView& view, const TxnRequest& request, const TxnPath& path
     });
 }
 
-Status run_txn(storage::Applier& batch, const TxnRequest& request, const TxnPath& path,
-               TxnResponse* response) {
-    BatchView view(batch);
+Status run_txn(BatchView& view, storage::Applier& batch, const TxnRequest& request,
+               const TxnPath& path, TxnResponse* response) {
     Walk walk(path);
     SLUICE_TRY(run(view, &batch, request, walk, response));
     response->mutable_header()->set_revision(batch.read_revision());
@@ -223,7 +227,9 @@ Status run_read_only(TxnView& view, const TxnRequest& request, const TxnPath& pa
     return {};
 }
 
-Status run_put(storage::Applier& batch, const PutView& request, storage::KeyValue* prev) {
+Status run_put(storage::Applier& batch, const PutView& request, storage::KeyValue* prev,
+               OperationTally& tally) {
+    if (request.ignore_value || request.ignore_lease || request.prev_kv) tally.ranges += 1;
     std::string_view value = request.value;
     storage::LeaseId lease = request.lease;
     storage::RangeResult before;
@@ -233,11 +239,16 @@ Status run_put(storage::Applier& batch, const PutView& request, storage::KeyValu
         if (request.ignore_value) value = before.kvs[0].value;
         if (request.ignore_lease) lease = before.kvs[0].lease;
     }
+    tally.puts += 1;
+    tally.put_bytes += request.key.size() + value.size();
     return batch.put(request.key, value, lease, request.prev_kv ? prev : nullptr);
 }
 
 Result<std::int64_t> run_delete_range(storage::Applier& batch, const DeleteRangeView& request,
-                                      std::vector<storage::KeyValue>& prevs) {
+                                      std::vector<storage::KeyValue>& prevs,
+                                      OperationTally& tally) {
+    if (request.prev_kv) tally.ranges += 1;
+    tally.deletes += 1;
     return batch.delete_range(request.key, request.range_end, request.prev_kv ? &prevs : nullptr);
 }
 

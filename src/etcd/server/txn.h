@@ -30,8 +30,9 @@ Result<TxnPath> choose_branches(TxnView& view, const etcdserverpb::TxnRequest& r
 Status check_taken(TxnView& view, const etcdserverpb::TxnRequest& request, const TxnPath& path,
                    const LeaseExists& lease_exists);
 
-// Runs the taken branches of a transaction that writes, inside the batch's open transaction.
-Status run_txn(storage::Applier& batch, const etcdserverpb::TxnRequest& request,
+// Runs the taken branches of a transaction that writes, inside the batch's open transaction. `view`
+// is of the batch.
+Status run_txn(BatchView& view, storage::Applier& batch, const etcdserverpb::TxnRequest& request,
                const TxnPath& path, etcdserverpb::TxnResponse* response);
 
 // Runs the taken branches of a transaction that only reads.
@@ -40,11 +41,12 @@ Status run_read_only(TxnView& view, const etcdserverpb::TxnRequest& request, con
 
 // One put inside the batch's open transaction. *prev gets the pair it replaced if the request wants
 // it (version 0: there was none). kKeyNotFound for ignore_value or ignore_lease without a key. The
-// lease's existence has been checked.
-Status run_put(storage::Applier& batch, const PutView& request, storage::KeyValue* prev);
+// lease's existence has been checked. `tally` gets what was run, as etcd counts it.
+Status run_put(storage::Applier& batch, const PutView& request, storage::KeyValue* prev,
+               OperationTally& tally);
 
 // How many keys were deleted; `prevs` gets the pairs if the request wants them.
 Result<std::int64_t> run_delete_range(storage::Applier& batch, const DeleteRangeView& request,
-                                      std::vector<storage::KeyValue>& prevs);
+                                      std::vector<storage::KeyValue>& prevs, OperationTally& tally);
 
 }  // namespace sluice::etcd

@@ -43,7 +43,7 @@ class TxnTest : public testing::Test {
             SLUICE_TRY_ASSIGN(const TxnPath path, choose_branches(view, request));
             SLUICE_TRY(
                 check_taken(view, request, path, [](storage::LeaseId id) { return id == kLease; }));
-            return run_txn(*batch_, request, path, &response);
+            return run_txn(view, *batch_, request, path, &response);
         }();
         const bool changed = batch_->end_txn(nullptr);
         EXPECT_TRUE(done || !changed) << "refused, but something was written";

@@ -2,7 +2,7 @@
 
 namespace sluice::etcd {
 
-Status StoreView::range(const storage::RangeQuery& query, storage::RangeResult& out) {
+Status StoreView::read(const storage::RangeQuery& query, storage::RangeResult& out) {
     storage::RangeQuery pinned = query;
     if (pinned.revision == 0) pinned.revision = revision_;
     SLUICE_TRY_ASSIGN(const storage::ReadStep step, store_.range(pinned, tier_, out));

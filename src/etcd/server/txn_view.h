@@ -5,7 +5,10 @@
 // reads agree.
 #pragma once
 
+#include <utility>
+
 #include "base/result.h"
+#include "etcd/server/operation_metrics.h"
 #include "storage/mvcc/applier.h"
 #include "storage/mvcc/store.h"
 
@@ -18,7 +21,18 @@ class TxnView {
     // read.
     virtual storage::Revision revision() const = 0;
     virtual storage::Revision compacted() const = 0;
-    virtual Status range(const storage::RangeQuery& query, storage::RangeResult& out) = 0;
+    Status range(const storage::RangeQuery& query, storage::RangeResult& out) {
+        tally_.ranges += 1;
+        return read(query, out);
+    }
+    // What has been run so far, for the metrics.
+    OperationTally& tally() noexcept { return tally_; }
+    OperationTally take_tally() noexcept { return std::exchange(tally_, {}); }
+
+  private:
+    virtual Status read(const storage::RangeQuery& query, storage::RangeResult& out) = 0;
+
+    OperationTally tally_;
 };
 
 class BatchView final : public TxnView {
@@ -26,11 +40,12 @@ class BatchView final : public TxnView {
     explicit BatchView(storage::Applier& batch) : batch_(batch) {}
     storage::Revision revision() const override { return batch_.read_revision(); }
     storage::Revision compacted() const override { return batch_.compacted_revision(); }
-    Status range(const storage::RangeQuery& query, storage::RangeResult& out) override {
+
+  private:
+    Status read(const storage::RangeQuery& query, storage::RangeResult& out) override {
         return batch_.range(query, out);
     }
 
-  private:
     storage::Applier& batch_;
 };
 
@@ -42,10 +57,11 @@ class StoreView final : public TxnView {
         : store_(store), tier_(tier), revision_(store.current_revision()) {}
     storage::Revision revision() const override { return revision_; }
     storage::Revision compacted() const override { return store_.compacted_revision(); }
-    Status range(const storage::RangeQuery& query, storage::RangeResult& out) override;
     bool would_block() const noexcept { return would_block_; }
 
   private:
+    Status read(const storage::RangeQuery& query, storage::RangeResult& out) override;
+
     const storage::MvccStore& store_;
     const storage::ReadTier tier_;
     const storage::Revision revision_;

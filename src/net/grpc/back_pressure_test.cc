@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <thread>
+#include <vector>
 
 #include "net/grpc/grpc_client_testing.h"
 #include "net/grpc/grpc_testing.h"
@@ -109,6 +110,30 @@ TEST_P(BackPressureTest, RequestsThatWaitedAreAllAnswered) {
     const TestReply& reply = client.wait(id);
     EXPECT_EQ(reply.status, "0");
     EXPECT_EQ(reply.messages.size(), std::size_t{kQuestions});
+}
+
+// The same for unary calls, by all of their connection: few answers are made ahead of the client,
+// and every call is answered when it reads.
+TEST_P(BackPressureTest, UnreadAnswersHoldBackFurtherCalls) {
+    start();
+    TestClient client(box_->port(), window(65'535));
+    constexpr int kCalls = 300;  // 30 MB of answers, of which the peer's window lets out 1 MiB
+    std::vector<http2::StreamId> ids;
+    for (int i = 0; i < kCalls; ++i) ids.push_back(client.start("/t.S/Bytes", "100000"));
+    settle();
+    const std::size_t bytes = limits::kHttp2ConnectionPendingBytes +
+                              limits::kHttp2ConnectionWindowBytes + limits::kHttp2OutputTurnBytes;
+    const int bound = static_cast<int>(bytes / kAnswerBytes + limits::kGrpcUnreadAnswers);
+    EXPECT_GE(served_, static_cast<int>(limits::kGrpcUnreadAnswers));
+    EXPECT_LE(served_, bound);
+    TestClient other(box_->port());
+    EXPECT_EQ(other.call("/t.S/Bytes", "10").status, "0");
+    for (const http2::StreamId id : ids) {
+        const TestReply& reply = client.wait(id);
+        EXPECT_EQ(reply.status, "0");
+        EXPECT_EQ(reply.messages.at(0).size(), kAnswerBytes);
+    }
+    EXPECT_EQ(served_, kCalls + 1);
 }
 
 // One huge answer and small calls behind it on the same connection: the small ones do not wait.

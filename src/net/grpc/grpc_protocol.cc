@@ -8,9 +8,7 @@
 #include "base/check.h"
 #include "net/grpc/status.h"
 #include "net/grpc/timeout.h"
-#include "rt/current_worker.h"
 #include "rt/runtime.h"
-#include "rt/worker.h"
 
 namespace sluice::grpc {
 
@@ -42,7 +40,10 @@ GrpcProtocol::GrpcProtocol(net::Connection& connection, const GrpcConfig& config
     session_.start(now);
 }
 
-GrpcProtocol::~GrpcProtocol() = default;
+// Calls that end after the connection have nothing to write, so no turn records them.
+GrpcProtocol::~GrpcProtocol() {
+    record_answered();
+}
 
 bool GrpcProtocol::feed(std::string_view bytes, TimeNs now, net::TurnScratch& scratch) {
     now_ = now;
@@ -75,12 +76,14 @@ void GrpcProtocol::trim() {
     undelivered_.shrink_to_fit();
     refused_.shrink_to_fit();
     held_calls_.shrink_to_fit();
+    answered_.shrink_to_fit();
 }
 
 void GrpcProtocol::closed() {
     session_.terminate(http2::ErrorCode::kNoError);
     held_calls_.clear();
     drop_ended_streams();
+    record_answered();
 }
 
 // The destructors may end other calls of this connection, whose streams then join the list.
@@ -258,34 +261,6 @@ void GrpcProtocol::take_payload(Call& call, std::string_view bytes, bool end_str
     }
 }
 
-// A stream that asks without reading its answers must not fill our memory with them: its requests
-// stay in their flow-control window until it has taken some. Other calls go on meanwhile.
-bool GrpcProtocol::is_congested(const Call& call) const {
-    return call.unsent_bytes() >= limits::kStreamUnsentBytes;
-}
-
-void GrpcProtocol::hold(Call& call, std::string_view bytes, bool end_stream) {
-    if (!std::exchange(call.is_held_, true)) held_calls_.emplace_back(call);
-    call.held_.append(bytes);
-    call.held_end_ |= end_stream;
-}
-
-void GrpcProtocol::take_held() {
-    std::vector<CallRef> calls;
-    calls.swap(held_calls_);
-    for (CallRef& call : calls) {
-        if (!call->ended_ && is_congested(*call)) {
-            held_calls_.push_back(std::move(call));
-            continue;
-        }
-        call->is_held_ = false;
-        const std::string bytes = std::exchange(call->held_, {});
-        const bool end_stream = std::exchange(call->held_end_, false);
-        take_payload(*call, bytes, end_stream);
-        session_.consume(call->stream_id_, bytes.size());
-    }
-}
-
 void GrpcProtocol::deliver(Call& call, std::string_view message) {
     call.method_.messages_received.fetch_add(1, std::memory_order_relaxed);
     if (call.method_.kind != MethodKind::kUnary) {
@@ -343,7 +318,6 @@ void GrpcProtocol::pump(Call& call) {
         send_message(call, message);
     }
     if (!finished || call.released_) return;
-    call.account.charge(Stage::kSend, config_.ticks.now());
     if (!call.ended_) send_end(call, error.get());
     release(call);
 }
@@ -380,6 +354,10 @@ void GrpcProtocol::send_end(Call& call, const Error* error) {
         const HeaderField trailer = HeaderField::shared(config_.response.grpc_status_ok);
         session_.send_trailers(call.stream_id_, {&trailer, 1});
         return;
+    }
+    // Go's server counts the answer of a unary call also when it is an error.
+    if (call.method_.kind == MethodKind::kUnary) {
+        call.method_.messages_sent.fetch_add(1, std::memory_order_relaxed);
     }
     const std::string number = std::to_string(static_cast<int>(code));
     const std::string text = encode_grpc_message(error->message());
@@ -419,9 +397,7 @@ void GrpcProtocol::release(Call& call) {
     SLUICE_ASSERT(calls_ > 0);
     calls_ -= 1;
     if (call.stream_) ended_streams_.push_back(std::move(call.stream_));
-    if (call.method_.kind == MethodKind::kUnary) {
-        config_.stages.record(rt::current_worker()->index(), call.account);
-    }
+    if (call.method_.kind == MethodKind::kUnary) answered_.push_back(call.account);
     session_.set_user(call.stream_id_, nullptr);
     session_.release(call.stream_id_);
     release_call(call);

@@ -47,6 +47,7 @@ class GrpcProtocol final : public net::Protocol, private http2::SessionHandler {
 
     bool feed(std::string_view bytes, TimeNs now, net::TurnScratch& scratch) override;
     void produce(TimeNs now) override;
+    void written() override;
     bool wants_input() const override { return session_.wants_input(); }
     void drain(TimeNs now) override { session_.drain(now); }
     void input_ended(TimeNs now) override;
@@ -105,6 +106,7 @@ class GrpcProtocol final : public net::Protocol, private http2::SessionHandler {
     void disarm_deadline(Call& call);
     void on_deadline(Call& call);
     void drop_ended_streams();
+    void record_answered();
 
     net::Connection& connection_;
     const GrpcConfig& config_;
@@ -112,10 +114,11 @@ class GrpcProtocol final : public net::Protocol, private http2::SessionHandler {
     TimeNs now_ = 0;  // of this turn
     // Streams that ended while one of their own functions may still be running.
     std::vector<std::unique_ptr<ServerStream>> ended_streams_;
-    std::vector<CallRef> undelivered_;  // unary calls with a deadline that this feed() has opened
-    std::vector<Refused> refused_;      // their requests are not complete yet
-    std::vector<CallRef> held_calls_;   // with Call::held_ not empty, the oldest first
-    std::uint32_t calls_ = 0;           // not released
+    std::vector<CallRef> undelivered_;   // unary calls with a deadline that this feed() has opened
+    std::vector<Refused> refused_;       // their requests are not complete yet
+    std::vector<CallRef> held_calls_;    // with Call::held_ not empty, the oldest first
+    std::vector<TimeAccount> answered_;  // of unary calls, until this turn's write
+    std::uint32_t calls_ = 0;            // not released
     bool input_ended_ = false;
 };
 

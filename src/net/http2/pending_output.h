@@ -26,6 +26,7 @@ struct PendingOutput {
     const std::uint32_t stream;
     bool ends_stream = false;  // after the last byte
     bool is_queued = false;
+    bool is_answer = false;  // complete, and nobody here waits for it any more
     PendingOutput* next = nullptr;
     PendingOutput* previous = nullptr;
     OutputBuffer data;

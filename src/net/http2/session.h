@@ -197,6 +197,9 @@ class Session {
     bool is_open(StreamId id) const noexcept;               // known and not closed on the wire
     std::size_t pending_bytes(StreamId id) const noexcept;  // queued payload of one stream
     std::size_t pending_bytes() const noexcept { return pending_bytes_; }  // of all streams
+    // Of these: streams that are complete and released, whose payload waits for the peer alone.
+    std::uint32_t unread_answers() const noexcept { return unread_answers_; }
+    std::size_t unread_answer_bytes() const noexcept { return unread_answer_bytes_; }
     // Not yet released, or not yet done on the wire.
     std::uint32_t streams() const noexcept { return streams_.count(); }
     // What the peer lets us open.
@@ -284,6 +287,8 @@ class Session {
     void on_sent() noexcept;
     void unpark(Stream& stream) noexcept;
     void drop_pending(Stream& stream) noexcept;
+    void note_answer(PendingOutput& output) noexcept;
+    void forget_answer(const PendingOutput& output) noexcept;
     void produce_frame(PendingOutput& output);
     void finish_pending(Stream& stream);
     void tell_writable(Stream& stream);
@@ -301,6 +306,8 @@ class Session {
     StreamTable streams_;
     PendingQueue queue_;
     std::size_t pending_bytes_ = 0;  // of all streams
+    std::size_t unread_answer_bytes_ = 0;
+    std::uint32_t unread_answers_ = 0;
     FloodGuard flood_;
     KeepaliveGuard keepalive_;
 

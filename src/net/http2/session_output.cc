@@ -1,6 +1,7 @@
 // What goes out: frames, and the queue of payload that waits.
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/check.h"
 #include "net/http2/session.h"
@@ -144,8 +145,23 @@ void Session::drop_pending(Stream& stream) noexcept {
     if (stream.pending == nullptr) return;
     SLUICE_ASSERT(pending_bytes_ >= stream.pending->data.size());
     pending_bytes_ -= stream.pending->data.size();
+    forget_answer(*stream.pending);
     if (stream.pending->is_queued) queue_.remove(*stream.pending);
     stream.pending.reset();
+}
+
+// A complete answer that waits counts until its last byte has left or it is dropped.
+void Session::note_answer(PendingOutput& output) noexcept {
+    if (std::exchange(output.is_answer, true)) return;
+    unread_answers_ += 1;
+    unread_answer_bytes_ += output.data.size();
+}
+
+void Session::forget_answer(const PendingOutput& output) noexcept {
+    if (!output.is_answer) return;
+    SLUICE_ASSERT(unread_answers_ > 0 && unread_answer_bytes_ >= output.data.size());
+    unread_answers_ -= 1;
+    unread_answer_bytes_ -= output.data.size();
 }
 
 void Session::produce(TimeNs now) {
@@ -178,6 +194,7 @@ void Session::produce_frame(PendingOutput& output) {
     stream.send_window -= static_cast<std::int32_t>(size);
     send_window_ -= static_cast<std::int32_t>(size);
     pending_bytes_ -= size;
+    if (output.is_answer) unread_answer_bytes_ -= size;
     if (is_last) return finish_pending(stream);
     unpark(stream);
     if (stream.wants_writable) tell_writable(stream);
@@ -187,6 +204,7 @@ void Session::produce_frame(PendingOutput& output) {
 void Session::finish_pending(Stream& stream) {
     const auto output = std::move(stream.pending);
     SLUICE_ASSERT(!output->is_queued && output->data.empty());
+    forget_answer(*output);
     if (!output->trailers.empty()) {
         std::vector<HeaderField> fields;
         fields.reserve(output->trailers.size());

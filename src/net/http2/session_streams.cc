@@ -124,7 +124,9 @@ void Session::release(StreamId id) {
     if (stream == nullptr || stream->is_released) return;
     stream->is_released = true;
     if (stream->is_wire_closed()) return settle(*stream, Tell::kNo);
-    if (stream->local_ended && stream->pending != nullptr) return;  // produce() finishes it
+    if (stream->local_ended && stream->pending != nullptr) {
+        return note_answer(*stream->pending);  // produce() finishes it
+    }
     // A response that is complete needs no more of its request (RFC 9113 section 8.1).
     const bool answered = stream->local_ended && role_ == Role::kServer;
     reset(id, answered ? ErrorCode::kNoError : ErrorCode::kCancel);

@@ -336,6 +336,7 @@ bool Connection::write_output(TimeNs now) {
         if (protocol_) protocol_->produce(now);
     }
     server_.sent_.fetch_add(total, std::memory_order_relaxed);
+    if (protocol_) protocol_->written();
     return total > 0;
 }
 

@@ -27,6 +27,8 @@ class Protocol {
     virtual bool feed(std::string_view bytes, TimeNs now, TurnScratch& scratch) = 0;
     // Moves what waits into the output, as far as that has room.
     virtual void produce(TimeNs now) = 0;
+    // The turn's write is over: the kernel has taken of the output what it would.
+    virtual void written() {}
     // False while the peer must first take what it is owed: nothing is read until then.
     virtual bool wants_input() const = 0;
     // Begins a graceful end; closed once finished() is true and the output is written.
