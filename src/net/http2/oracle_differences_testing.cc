@@ -71,10 +71,13 @@ bool depends_on_itself(const Step& step) {
 // Stream errors of RFC 9113 (sections 5.3.1 of RFC 7540, 6.3, 6.9) that nghttp2 makes connection
 // errors, which section 5.4.2 allows.
 bool is_escalated(const Case& c) {
-    if (depends_on_itself(c.step))
-        return c.we_reset(ErrorCode::kProtocolError) && c.they_end(ErrorCode::kProtocolError);
     if (c.step.is(FrameType::kPriority) && c.step.payload().size() != kPriorityBytes)
         return c.we_reset(ErrorCode::kFrameSizeError) && c.they_end(ErrorCode::kFrameSizeError);
+    if (depends_on_itself(c.step)) {
+        const bool is_reset =
+            c.we_reset(ErrorCode::kProtocolError) || c.we_reset(ErrorCode::kRefusedStream);
+        return is_reset && c.they_end(ErrorCode::kProtocolError);
+    }
     if (c.step.is(FrameType::kWindowUpdate) && c.step.payload().size() == 4 &&
         (load_be32(c.step.payload().data()) & kWindowBytesMax) == 0)
         return c.we_reset(ErrorCode::kProtocolError) && c.they_end(ErrorCode::kProtocolError);
