@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <functional>
 
 #include "cli/units.h"
 
@@ -50,15 +51,16 @@ class Flags {
     template <class T, class Parse>
     CLI::Option* parsed(const std::string& flag, T& target, const std::string& shown,
                         const std::string& help, Parse parse) {
-        const auto read = [&target, flag, parse](const std::string& text) {
-            auto parsed_value = parse(text);
-            if (!parsed_value) {
-                throw CLI::ValidationError("--" + flag, parsed_value.error().message());
-            }
-            target = *parsed_value;
+        const auto check = [parse](const std::string& text) {
+            const auto value = parse(text);
+            return value ? std::string() : value.error().message();
+        };
+        const std::function<void(const std::string&)> read = [&target, parse](const auto& text) {
+            target = parse(text).value();  // it was checked
         };
         return dress(command_.add_option_function<std::string>("--" + flag, read, help), flag)
-            ->default_str(shown);
+            ->default_str(shown)
+            ->check(check);
     }
 
     CLI::App& command_;

@@ -28,7 +28,7 @@ Has field(T ServeOptions::* member, std::type_identity_t<T> expected) {
 
 const std::vector<Row>& rows() {
     using O = ServeOptions;
-    static const std::vector<Row> kRows = {
+    static const std::vector<Row> table = {
         {"name", "default", "m1", field(&O::name, "m1")},
         {"data-dir", "", "/d", field(&O::data_dir, "/d")},
         {"wal-dir", "", "/w", field(&O::wal_dir, "/w")},
@@ -67,7 +67,7 @@ const std::vector<Row>& rows() {
         {"memory-limit", "128MiB", "64MiB", field(&O::memory_limit_bytes, 64ull << 20)},
         {"unsafe-no-fsync", "", "true", field(&O::unsafe_no_fsync, true)},
     };
-    return kRows;
+    return table;
 }
 
 std::string variable(std::string flag) {
@@ -153,7 +153,7 @@ TEST(ServeFlags, TheCommandLineWins) {
 
 // What is refused, and what the message names.
 TEST(ServeFlags, WrongOnesAreNamed) {
-    const std::pair<std::string, std::string> kWrong[] = {
+    const std::pair<std::string, std::string> wrong[] = {
         {"--no-such-flag", "--no-such-flag"},
         {"--max-txn-ops many", "--max-txn-ops"},
         {"--max-txn-ops -1", "--max-txn-ops"},
@@ -165,7 +165,7 @@ TEST(ServeFlags, WrongOnesAreNamed) {
         {"stray", "stray"},
         {"--name=", "--name"},
     };
-    for (const auto& [arguments, named] : kWrong) {
+    for (const auto& [arguments, named] : wrong) {
         std::string message;
         try {
             parsed(arguments);
@@ -183,7 +183,7 @@ TEST(ServeOptions, ContradictionsNameTheFlag) {
         return checked ? std::string() : checked.error().message();
     };
     EXPECT_EQ(message(""), "");
-    const std::pair<std::string, std::string> kWrong[] = {
+    const std::pair<std::string, std::string> wrong[] = {
         {"--listen-client-urls https://localhost:1", "--listen-client-urls"},
         {"--listen-client-urls localhost:1", "--listen-client-urls"},
         {"--advertise-client-urls http://localhost", "--advertise-client-urls"},
@@ -194,7 +194,7 @@ TEST(ServeOptions, ContradictionsNameTheFlag) {
         {"--heartbeat-interval 0", "--heartbeat-interval"},
         {"--heartbeat-interval 300", "--election-timeout"},
     };
-    for (const auto& [arguments, named] : kWrong) {
+    for (const auto& [arguments, named] : wrong) {
         EXPECT_EQ(message(arguments).find(named), 0u) << arguments << ": " << message(arguments);
     }
 }

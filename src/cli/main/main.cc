@@ -48,7 +48,11 @@ int run(int argc, char** argv) {
     } catch (const CLI::Success& done) {
         return app.exit(done);  // --help, --version
     } catch (const CLI::ParseError& error) {
-        return usage_error(named_command(app, argc, argv), error.what());
+        const std::string command = named_command(app, argc, argv);
+        if (command == "sluice" && argc > 1 && argv[1][0] != '-') {
+            return usage_error(command, std::string("there is no command ") + argv[1]);
+        }
+        return usage_error(command, error.what());
     }
     if (bench.chosen()) return bench.run(std::cout, std::cerr);
     if (serve->parsed()) {

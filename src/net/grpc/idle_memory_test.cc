@@ -56,6 +56,8 @@ void* operator new(std::size_t size) {
 void* operator new(std::size_t size, std::align_val_t alignment) {
     return take(size, static_cast<std::size_t>(alignment));
 }
+// The analyzer believes that the memory is free before the operator that frees it has run.
+// NOLINTBEGIN(clang-analyzer-cplusplus.NewDelete)
 void operator delete(void* block) noexcept {
     give_back(block);
 }
@@ -68,6 +70,7 @@ void operator delete(void* block, std::align_val_t) noexcept {
 void operator delete(void* block, std::size_t, std::align_val_t) noexcept {
     give_back(block);
 }
+// NOLINTEND(clang-analyzer-cplusplus.NewDelete)
 
 namespace sluice::grpc {
 namespace {
