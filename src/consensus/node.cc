@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/pause.h"
 #include "consensus/applier.h"
 #include "consensus/doorbell.h"
 #include "consensus/log_writer.h"
@@ -230,8 +231,8 @@ void Node::Impl::fail_log(const Error& why) {
 }
 
 Status Node::Impl::refuse(std::uint64_t count, std::uint64_t bytes, Error why) {
-    pending.subtract(count, bytes);
     pending.failed.fetch_add(1, std::memory_order_relaxed);
+    pending.subtract(count, bytes);
     return fail(std::move(why));
 }
 
@@ -270,7 +271,9 @@ void Node::Impl::stop() {
     applier.waiters().end(stopping_error());
     // The thread is idle or broken: it ends at once.
     writer.stop();
-    SLUICE_CHECK(pending.count == 0 && pending.bytes == 0);
+    // A propose() that is being refused at this moment still counts, for some instructions more.
+    while (pending.count.load(std::memory_order_acquire) != 0) pause_cpu();
+    SLUICE_CHECK(pending.bytes == 0);
 }
 
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

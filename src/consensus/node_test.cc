@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <string>
+#include <thread>
 
 #include "consensus/node_testing.h"
 #include "rt/timer.h"
@@ -95,6 +97,9 @@ TEST_F(NodeTest, WhatArrivesDuringAnFdatasyncIsOneGroup) {
         ListMachine sm;
         auto node = open(sm);
         const std::uint64_t before = node->counters().groups;
+        using Disk = FaultFileSystem::Call;
+        const std::uint64_t writes = disk_.calls(Disk::kWrite);
+        const std::uint64_t syncs = disk_.calls(Disk::kFdatasync);
         gate_.close_gate();
         Call first("first");
         ASSERT_TRUE(node->propose(&first).has_value());
@@ -113,6 +118,9 @@ TEST_F(NodeTest, WhatArrivesDuringAnFdatasyncIsOneGroup) {
         for (Call& call : calls) EXPECT_TRUE(call.wait().has_value());
         EXPECT_EQ(node->counters().groups, before + 2);
         EXPECT_EQ(node->group_entries().max(), 100u);
+        // One write and one fdatasync each.
+        EXPECT_EQ(disk_.calls(Disk::kWrite), writes + 2);
+        EXPECT_EQ(disk_.calls(Disk::kFdatasync), syncs + 2);
         node->stop();
         EXPECT_EQ(node->counters().proposals_pending, 0u);
     });
@@ -304,6 +312,28 @@ TEST_F(NodeTest, MoreThanOneVoterIsRefused) {
         NodeOptions three = options();
         three.initial_voters = {7, 8, 9};
         EXPECT_EQ(open_error(sm, three).code(), Code::kUnimplemented);
+    });
+}
+
+// Another thread's propose() may be about to be refused when stop() looks at what is pending.
+TEST_F(NodeTest, RefusalsWhileItStopsAreWaitedFor) {
+    const std::string body(limits::kWalEntryBytesMax + 1, 'x');
+    run_fibers([&] {
+        for (int round = 0; round < 30; ++round) {
+            ListMachine sm;
+            auto node = open(sm);
+            Call too_large(body);
+            std::atomic<bool> stopped{false};
+            std::atomic<std::uint64_t> refused{0};
+            std::thread other([&] {
+                while (!stopped) refused += node->propose(&too_large).has_value() ? 0 : 1;
+            });
+            while (refused == 0) rt::yield();
+            node->stop();
+            stopped = true;
+            other.join();
+            EXPECT_EQ(node->counters().proposals_failed, refused.load());
+        }
     });
 }
 
