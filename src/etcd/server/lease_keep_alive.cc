@@ -29,6 +29,9 @@ class Renewer : public std::enable_shared_from_this<Renewer> {
     void take(LeaseId id);
     void no_more();
     void drop();
+    // Only whoever turns over_ on finishes the call: the stream's turn and the fiber may both want
+    // to.
+    void fail(const Error& why);
 
   private:
     bool renew(LeaseId id, LastAnswer& answer);
@@ -36,7 +39,6 @@ class Renewer : public std::enable_shared_from_this<Renewer> {
     void send_when_over(LastAnswer answer);
     bool settle_waiting(LastAnswer& next);
     std::optional<LeaseId> next_waiting();
-    void fail(const Error& why);
 
     ServiceParts& parts_;
     const grpc::CallRef call_;
@@ -172,21 +174,20 @@ void Renewer::fail(const Error& why) {
 class KeepAliveStream final : public grpc::ServerStream {
   public:
     KeepAliveStream(ServiceParts& parts, grpc::CallRef call)
-        : call_(call), renewer_(std::make_shared<Renewer>(parts, std::move(call))) {}
+        : renewer_(std::make_shared<Renewer>(parts, std::move(call))) {}
 
     void on_message(std::string_view bytes) override {
         etcdserverpb::LeaseKeepAliveRequest request;
-        if (parse_request(call_, bytes, request)) {
+        if (request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
             renewer_->take(request.id());
         } else {
-            renewer_->drop();
+            renewer_->fail(malformed_request());
         }
     }
     void on_half_close() override { renewer_->no_more(); }
     void on_cancel() override { renewer_->drop(); }
 
   private:
-    grpc::CallRef call_;
     const std::shared_ptr<Renewer> renewer_;
 };
 

@@ -51,13 +51,17 @@ struct ServiceParts {
     const Logger& log;
 };
 
-// Parses a request; answers INTERNAL as Go's server does and returns false if it is not one.
+// What Go's server answers to bytes that are no request.
+inline Error malformed_request() {
+    return {Code::kInternal,
+            "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data"};
+}
+
+// Parses a request; finishes the call with malformed_request() and returns false if it is not one.
 template <class Proto>
 bool parse_request(const grpc::CallRef& call, std::string_view bytes, Proto& message) {
     if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return true;
-    call->finish(Error(Code::kInternal,
-                       "grpc: error unmarshalling request: proto: cannot parse "
-                       "invalid wire-format data"));
+    call->finish(malformed_request());
     return false;
 }
 

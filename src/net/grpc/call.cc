@@ -57,7 +57,7 @@ void Call::end(std::unique_ptr<Error> error) {
 bool Call::send(Message message) {
     {
         SpinGuard guard(lock_);
-        SLUICE_CHECK(!finished_);
+        if (finished_) return false;
         unsent_bytes_.fetch_add(static_cast<std::uint32_t>(message.size()),
                                 std::memory_order_relaxed);
         outbox_.push_back(std::move(message));

@@ -53,7 +53,8 @@ class Call final : private net::Posted {
     void finish_ok();
 
     // Streams. False: much is waiting already; go on after ServerStream::on_writable(). The message
-    // is taken in any case, so a sender that ignores it must bound itself.
+    // is taken in any case, so a sender that ignores it must bound itself. After the end (a fiber
+    // may still send while the stream's turn finishes the call) it is dropped: false.
     bool send(Message message);
     // Streams: ServerStream::on_writable() is called in the connection's next turn, never from
     // here: so it may be called under a lock, by whoever has something for the stream to send.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/check.h"
 #include "net/grpc/status.h"
@@ -23,6 +24,10 @@ bool is_grpc(std::string_view content_type) {
     if (!content_type.starts_with(kBase)) return false;
     return content_type.size() == kBase.size() || content_type[kBase.size()] == '+' ||
            content_type[kBase.size()] == ';';
+}
+
+bool takes_one_request(const Method& method) {
+    return method.kind == MethodKind::kUnary || method.kind == MethodKind::kServerStream;
 }
 
 }  // namespace
@@ -263,15 +268,11 @@ void GrpcProtocol::take_payload(Call& call, std::string_view bytes, bool end_str
 
 void GrpcProtocol::deliver(Call& call, std::string_view message) {
     call.method_.messages_received.fetch_add(1, std::memory_order_relaxed);
-    if (call.method_.kind != MethodKind::kUnary) {
-        call.stream_->on_message(message);
-        return;
-    }
-    if (call.got_message_) {
+    if (takes_one_request(call.method_) && std::exchange(call.got_message_, true)) {
         const Error error(Code::kInternal, "cardinality violation: more than one request message");
         return finish_on_wire(call, &error);
     }
-    call.got_message_ = true;
+    if (call.method_.kind != MethodKind::kUnary) return call.stream_->on_message(message);
     call.method_.unary(CallRef(call), message);
     if (call.deadline_ns_ != kNever && !call.ended_ && !call.deadline_timer_) arm_deadline(call);
 }
@@ -282,12 +283,11 @@ void GrpcProtocol::half_close(Call& call) {
         const Error error(Code::kInternal, "unexpected EOF");
         return finish_on_wire(call, &error);
     }
-    if (call.method_.kind != MethodKind::kUnary) {
-        if (call.stream_) call.stream_->on_half_close();
-    } else if (!call.got_message_) {
+    if (takes_one_request(call.method_) && !call.got_message_) {
         const Error error(Code::kInternal, "cardinality violation: no request message");
-        finish_on_wire(call, &error);
+        return finish_on_wire(call, &error);
     }
+    if (call.stream_) call.stream_->on_half_close();
 }
 
 // ---- answers

@@ -99,6 +99,27 @@ class EarlyStream final : public EchoStream {
     }
 };
 
+// Takes its request and says nothing.
+class QuietStream final : public EchoStream {
+  public:
+    using EchoStream::EchoStream;
+    void on_message(std::string_view) override { ++seen_.messages; }
+    void on_half_close() override {}
+};
+
+// Ends in its turn while a fiber of its own still sends.
+class LateStream final : public EchoStream {
+  public:
+    using EchoStream::EchoStream;
+    void on_message(std::string_view) override {
+        call_->finish(Error(Code::kUnavailable, "over"));
+        call_->run([call = call_, &seen = seen_] {
+            if (!call->send(text_message("too late"))) ++seen.messages;
+        });
+    }
+    void on_half_close() override {}
+};
+
 class GrpcTest : public testing::TestWithParam<const char*> {
   protected:
     GrpcBox& start(GrpcBox::Options options = {}) {
@@ -132,6 +153,8 @@ class GrpcTest : public testing::TestWithParam<const char*> {
         services.stream("/t.S/Bidi", MethodKind::kBidiStream, makes<EchoStream>());
         services.stream("/t.S/Source", MethodKind::kServerStream, makes<SourceStream>());
         services.stream("/t.S/Pairs", MethodKind::kBidiStream, makes<PairsStream>());
+        services.stream("/t.S/Quiet", MethodKind::kServerStream, makes<QuietStream>());
+        services.stream("/t.S/Late", MethodKind::kBidiStream, makes<LateStream>());
         services.stream("/t.S/Early", MethodKind::kBidiStream, makes<EarlyStream>());
     }
     bool eventually(const std::function<bool()>& condition) {
@@ -228,6 +251,31 @@ TEST_P(GrpcTest, CardinalityOfUnaryCalls) {
     client.send_raw(half, std::string_view("\0\0\0\0\x05x", 6), true);
     EXPECT_EQ(client.wait(half).status, "13");
     seen_.gate.set();
+}
+
+TEST_P(GrpcTest, CardinalityOfServerStreams) {
+    TestClient client(start().port());
+    const auto none = client.open("/t.S/Quiet");
+    client.half_close(none);
+    EXPECT_EQ(client.wait(none).status, "13");
+    EXPECT_EQ(seen_.messages, 0);
+    const auto two = client.open("/t.S/Quiet");
+    client.send(two, "1");
+    client.send(two, "2");
+    EXPECT_EQ(client.wait(two).status, "13");
+    EXPECT_EQ(seen_.messages, 1);
+    EXPECT_EQ(seen_.cancelled, 2);
+    EXPECT_TRUE(eventually([&] { return seen_.destroyed == 2; }));
+    EXPECT_EQ(client.call("/t.S/Source", "3").messages.size(), 3u);
+}
+
+TEST_P(GrpcTest, WhatIsSentAfterTheEndIsDropped) {
+    TestClient client(start().port());
+    const TestReply& reply = client.call("/t.S/Late", "x");
+    EXPECT_EQ(reply.status, "14");
+    EXPECT_TRUE(eventually([&] { return seen_.messages == 1; }));
+    EXPECT_TRUE(reply.messages.empty());
+    EXPECT_EQ(client.call("/t.S/Echo", "after").status, "0");
 }
 
 TEST_P(GrpcTest, BidiStream) {

@@ -32,6 +32,7 @@ std::string_view method_kind_name(MethodKind kind) noexcept;
 
 // One streaming call, on the server's side. Its calls come in the connection's turn: one at a time,
 // and they must not suspend. It is destroyed after on_cancel(), or after it has finished its call.
+// A server stream gets exactly one message; a client that sends none or more gets INTERNAL.
 class ServerStream {
   public:
     virtual ~ServerStream() = default;
