@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <compare>
+#include <optional>
 
 #include "base/check.h"
 #include "etcd/errors.h"
@@ -109,14 +110,31 @@ Status for_each_taken(const TxnRequest& request, Walk& walk, Check&& check) {
     return {};
 }
 
+// What the taken operations so far leave of the keys that were there before. Only deletes to the
+// end of the keys count: all others conflict with a put of the same key (branch_conflicts.h), and
+// so does a second put, so what they delete is not there for any later put.
+class KeysLeft {
+  public:
+    void note_delete(const etcdserverpb::DeleteRangeRequest& request) {
+        constexpr std::string_view kToTheEnd("\0", 1);
+        if (request.range_end() != kToTheEnd) return;
+        if (!gone_from_ || request.key() < *gone_from_) gone_from_ = request.key();
+    }
+    bool has(std::string_view key) const { return !gone_from_ || key < *gone_from_; }
+
+  private:
+    std::optional<std::string_view> gone_from_;
+};
+
 // The lease first: it is what etcd names where both are missing.
-Status check_one_put(TxnView& view, const etcdserverpb::PutRequest& put,
+Status check_one_put(TxnView& view, const etcdserverpb::PutRequest& put, const KeysLeft& left,
                      const LeaseExists& lease_exists) {
     if (put.lease() != 0 && !lease_exists(put.lease())) return fail(errors::kLeaseNotFound);
     if (!put.ignore_value() && !put.ignore_lease()) {
         view.tally().ranges += put.prev_kv();  // etcd looks the pair up here as well
         return {};
     }
+    if (!left.has(put.key())) return fail(errors::kKeyNotFound);
     storage::RangeResult found;
     SLUICE_TRY(view.range({.key = put.key(), .range_end = {}}, found));
     if (found.kvs.empty()) return fail(errors::kKeyNotFound);
@@ -204,9 +222,11 @@ Result<TxnPath> choose_branches(TxnView& view, const TxnRequest& request) {
 Status check_taken(TxnView& view, const TxnRequest& request, const TxnPath& path,
                    const LeaseExists& lease_exists) {
     Walk walk(path);
+    KeysLeft left;
     return for_each_taken(request, walk, [&](const RequestOp& op) -> Status {
-        if (op.has_request_put()) return check_one_put(view, op.request_put(), lease_exists);
+        if (op.has_request_put()) return check_one_put(view, op.request_put(), left, lease_exists);
         if (op.has_request_range()) return check_one_range(view, op.request_range());
+        if (op.has_request_delete_range()) left.note_delete(op.request_delete_range());
         return {};
     });
 }

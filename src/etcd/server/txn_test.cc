@@ -133,6 +133,19 @@ TEST_F(TxnTest, AFaultAfterWritesLeavesNothingBehind) {
     EXPECT_EQ(value_of("a"), "none");
 }
 
+// A delete to the end of the keys is the only one that check_txn() lets stand before such a put.
+TEST_F(TxnTest, APutCannotKeepWhatItsOwnTransactionHasDeleted) {
+    ASSERT_TRUE(run(R"(success { request_put { key: "b" value: "1" } })"));
+    const std::string erase = R"(success { request_delete_range { key: "a" range_end: "\0" } })";
+    const std::string keep = R"(success { request_put { key: "b" ignore_value: true } })";
+    expect_refused(erase + keep, errors::kKeyNotFound);
+    expect_refused(erase + "success { request_txn { " + keep + " } }", errors::kKeyNotFound);
+    EXPECT_EQ(value_of("b"), "1");
+    EXPECT_TRUE(run(R"(success { request_delete_range { key: "c" range_end: "\0" } })" + keep));
+    EXPECT_TRUE(run(keep + erase));
+    EXPECT_EQ(value_of("b"), "none");
+}
+
 TEST_F(TxnTest, CompactedReadsAreRefused) {
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(run(R"(success { request_put { key: "a" } })"));
     ASSERT_TRUE(batch_->compact(3));
