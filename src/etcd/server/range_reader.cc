@@ -45,11 +45,12 @@ class GetSink final : public storage::KvSink {
     grpc::Message message_;
 };
 
-// Keeps the pairs of a range that is to be sorted.
+// Keeps the pairs of a range that is to be sorted, or answered as a message of protobuf's. They are
+// counted in `share`.
 class CollectSink final : public storage::KvSink {
   public:
-    CollectSink(storage::RangeResult& result, MemoryBudget& budget)
-        : result_(result), share_(budget) {}
+    CollectSink(storage::RangeResult& result, MemoryBudget::Share& share)
+        : result_(result), share_(share) {}
     void on_kv(const KvView& kv) override {
         result_.kvs.push_back(kv.copy());
         uncounted_ += kv.key.size() + kv.value.size() + sizeof(storage::KeyValue);
@@ -58,7 +59,7 @@ class CollectSink final : public storage::KvSink {
 
   private:
     storage::RangeResult& result_;
-    MemoryBudget::Share share_;
+    MemoryBudget::Share& share_;
     std::size_t uncounted_ = 0;
 };
 
@@ -85,6 +86,41 @@ Status drain(storage::RangeCursor& cursor, Sink& sink, const grpc::CallRef& call
         rt::checkpoint();
     }
 }
+
+// What a transaction that only reads sees: the store at the revision that was current when the view
+// was made. On the call's fiber: long ranges go slice by slice, as those of a Range do.
+class StoreView final : public TxnView {
+  public:
+    StoreView(const ServiceParts& parts, const grpc::CallRef& call)
+        : store_(parts.store),
+          call_(call),
+          revision_(store_.current_revision()),
+          share_(parts.range_bytes) {}
+    storage::Revision revision() const override { return revision_; }
+    storage::Revision compacted() const override { return store_.compacted_revision(); }
+    // A compaction went past the revision: what was refused as compacted may be asked again.
+    bool overtaken() const { return compacted() > revision_; }
+
+  private:
+    Status read(const storage::RangeQuery& query, storage::RangeResult& out) override {
+        out = {};
+        storage::RangeQuery at = query;
+        if (at.revision == 0) at.revision = revision_;
+        storage::RangeCursor cursor(store_, at);
+        CollectSink sink(out, share_);
+        SLUICE_TRY(drain(cursor, sink, call_));
+        out.count = cursor.count();
+        out.more = cursor.more();
+        out.revision = revision_;
+        finish_range(query, out);
+        return {};
+    }
+
+    const storage::MvccStore& store_;
+    const grpc::CallRef& call_;
+    const storage::Revision revision_;
+    MemoryBudget::Share share_;
+};
 
 // What the log says while a read waits, in etcd's words.
 Error read_refusal(const Error& error) {
@@ -170,7 +206,8 @@ Result<grpc::Message> RangeReader::read(const grpc::CallRef& call, const RangeVi
     bool more = false;
     if (query.needs_sort()) {
         storage::RangeResult all;
-        CollectSink sink(all, parts_.range_bytes);
+        MemoryBudget::Share share(parts_.range_bytes);
+        CollectSink sink(all, share);
         SLUICE_TRY(drain(cursor, sink, call));
         all.more = cursor.more();
         finish_range(query, all);
@@ -205,16 +242,15 @@ Result<grpc::Message> RangeReader::read_txn(const grpc::CallRef& call,
         SLUICE_TRY(check_taken(view, request, path, [](storage::LeaseId) { return true; }));
         return run_read_only(view, request, path, &response);
     };
-    StoreView memory(parts_.store, ReadTier::kMemory);
-    Status done = evaluate(memory);
-    OperationTally tally = memory.take_tally();
-    if (!done && memory.would_block()) {
-        done = rt::blocking([&] {
-            StoreView any(parts_.store, ReadTier::kAny);
-            const Status evaluated = evaluate(any);
-            tally = any.take_tally();
-            return evaluated;
-        });
+    Status done;
+    OperationTally tally;
+    bool again = true;
+    while (again) {
+        StoreView view(parts_, call);
+        done = evaluate(view);
+        tally = view.take_tally();
+        // What asks for an older revision by itself is refused the second time, too.
+        again = !done && errors::kCompacted.is(done.error()) && view.overtaken();
     }
     parts_.metrics.record(tally);
     call->account.charge(Stage::kRead, parts_.ticks.now());

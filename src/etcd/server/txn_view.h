@@ -1,7 +1,7 @@
 // What a transaction reads from: the writer's batch, or the store at one revision.
 //
 // A transaction that writes is evaluated by the applier over its batch (BatchView); one that only
-// reads, on the reader's fiber over the store (StoreView), pinned to one revision so that all its
+// reads, on the reader's fiber over the store (range_reader.cc), at one revision so that all its
 // reads agree.
 #pragma once
 
@@ -10,7 +10,6 @@
 #include "base/result.h"
 #include "etcd/server/operation_metrics.h"
 #include "storage/mvcc/applier.h"
-#include "storage/mvcc/store.h"
 
 namespace sluice::etcd {
 
@@ -47,25 +46,6 @@ class BatchView final : public TxnView {
     }
 
     storage::Applier& batch_;
-};
-
-// In the memory tier a read that needs the disk sets would_block() and fails: the caller then
-// evaluates the whole transaction again, on the blocking pool with a view of ReadTier::kAny.
-class StoreView final : public TxnView {
-  public:
-    StoreView(const storage::MvccStore& store, storage::ReadTier tier)
-        : store_(store), tier_(tier), revision_(store.current_revision()) {}
-    storage::Revision revision() const override { return revision_; }
-    storage::Revision compacted() const override { return store_.compacted_revision(); }
-    bool would_block() const noexcept { return would_block_; }
-
-  private:
-    Status read(const storage::RangeQuery& query, storage::RangeResult& out) override;
-
-    const storage::MvccStore& store_;
-    const storage::ReadTier tier_;
-    const storage::Revision revision_;
-    bool would_block_ = false;
 };
 
 }  // namespace sluice::etcd
