@@ -14,6 +14,7 @@ WatchHub::WatchHub(WatchOptions options, const Clock& clock, WatchHistory& histo
       scheduler_(scheduler),
       current_(options.revision),
       compacted_(options.compacted),
+      index_(options.seed),
       recent_(options.revision + 1, options.recent_bytes_max),
       jitter_(static_cast<std::minstd_rand::result_type>(options.seed)) {
     SLUICE_CHECK(current_ >= 1 && compacted_ <= current_);

@@ -108,7 +108,7 @@ struct WatchOptions {
     TimeNs progress_interval_ns = 600 * kSecond;  // plus up to a tenth of jitter a stream
     std::size_t stream_bytes_max = limits::kWatchStreamBytesMax;
     std::size_t recent_bytes_max = limits::kWatchRecentBytesMax;
-    std::uint64_t seed = 1;  // of the jitter
+    std::uint64_t seed = 1;  // of the jitter and the index; a secret of this process
 };
 
 struct WatchStats {

@@ -1,5 +1,6 @@
 #include "etcd/watcher_index.h"
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <new>
@@ -14,6 +15,14 @@ constexpr std::size_t kBucketsMin = 16;
 
 std::size_t hash_of(std::string_view key) {
     return std::hash<std::string_view>()(key);
+}
+
+// splitmix64 (Steele, Lea, Flood 2014); any state will do.
+std::uint64_t next_random(std::uint64_t& state) {
+    std::uint64_t z = state += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
 }
 
 }  // namespace
@@ -106,6 +115,9 @@ struct WatcherIndex::Tree {
         update(*root);
         return root;
     }
+    static std::size_t height(const RangeGroup* root) {
+        return root ? 1 + std::max(height(root->left), height(root->right)) : 0;
+    }
     static RangeGroup* remove(RangeGroup* root, RangeGroup& gone) {
         SLUICE_CHECK(root != nullptr);
         if (root == &gone) return merge(gone.left, gone.right);
@@ -116,7 +128,7 @@ struct WatcherIndex::Tree {
     }
 };
 
-WatcherIndex::WatcherIndex() : buckets_(kBucketsMin) {}
+WatcherIndex::WatcherIndex(std::uint64_t seed) : buckets_(kBucketsMin), random_(seed) {}
 
 WatcherIndex::~WatcherIndex() {
     // Every watcher holds its group, and the streams are gone.
@@ -170,11 +182,7 @@ WatchGroup& WatcherIndex::acquire(std::string_view key, std::string_view range_e
         group->begin = std::move(wanted.begin);
         group->end = std::move(wanted.end);
         group->to_the_end = wanted.to_the_end;
-        // xorshift32 (Marsaglia 2003).
-        random_ ^= random_ << 13;
-        random_ ^= random_ >> 17;
-        random_ ^= random_ << 5;
-        group->priority = random_;
+        group->priority = next_random(random_);
         ranges_ = Tree::insert(ranges_, *group);
         ++range_count_;
     }
@@ -218,6 +226,10 @@ std::vector<WatchGroup*> WatcherIndex::groups() const {
     }
     SLUICE_ASSERT(all.size() == size());
     return all;
+}
+
+std::size_t WatcherIndex::height() const {
+    return Tree::height(ranges_);
 }
 
 std::string_view WatcherIndex::key_of(const WatchGroup& group) {

@@ -32,7 +32,9 @@ struct WatchGroup {
 
 class WatcherIndex {
   public:
-    WatcherIndex();
+    // `seed` keeps the tree of ranges shallow against clients who choose their ranges to make it
+    // deep: they must not know it.
+    explicit WatcherIndex(std::uint64_t seed);
     ~WatcherIndex();
     WatcherIndex(const WatcherIndex&) = delete;
     WatcherIndex& operator=(const WatcherIndex&) = delete;
@@ -57,6 +59,8 @@ class WatcherIndex {
     std::vector<WatchGroup*> groups() const;
 
     std::size_t size() const { return key_count_ + range_count_; }
+    // Levels of the tree of ranges, for tests: about 2.5 log2(ranges). Linear in the ranges.
+    std::size_t height() const;
 
   private:
     struct KeyGroup;
@@ -65,7 +69,7 @@ class WatcherIndex {
         std::string begin;
         std::string end;  // unused if to_the_end
         bool to_the_end = false;
-        std::uint32_t priority = 0;  // a parent's is never below its children's
+        std::uint64_t priority = 0;  // a parent's is never below its children's
         RangeGroup* left = nullptr;
         RangeGroup* right = nullptr;
         RangeGroup* farthest = nullptr;  // of this subtree, the one that ends last
@@ -91,7 +95,7 @@ class WatcherIndex {
     std::size_t key_count_ = 0;
     RangeGroup* ranges_ = nullptr;
     std::size_t range_count_ = 0;
-    std::uint32_t random_ = 0x9e3779b9;  // priorities need not be unpredictable: keys decide order
+    std::uint64_t random_;
 };
 
 }  // namespace sluice::etcd

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace sluice::etcd {
 namespace {
@@ -22,7 +25,7 @@ std::multiset<std::string> matches(const WatcherIndex& index, std::string_view k
 }
 
 TEST(WatcherIndex, SameRangeIsOneGroup) {
-    WatcherIndex index;
+    WatcherIndex index(/*seed=*/1);
     WatchGroup& a = index.acquire("a", "");
     EXPECT_EQ(&a, &index.acquire("a", ""));
     WatchGroup& range = index.acquire("a", "b");
@@ -43,7 +46,7 @@ TEST(WatcherIndex, SameRangeIsOneGroup) {
 }
 
 TEST(WatcherIndex, FindsKeysAndRanges) {
-    WatcherIndex index;
+    WatcherIndex index(/*seed=*/1);
     WatchGroup* groups[] = {&index.acquire("b", ""), &index.acquire("a", "c"),
                             &index.acquire("b", "b\xff"), &index.acquire("c", kToTheEnd)};
     using Set = std::multiset<std::string>;
@@ -65,7 +68,7 @@ TEST(WatcherIndex, EqualsALinearSearch) {
         for (char& c : text) c = static_cast<char>('a' + random() % 5);
         return text;
     };
-    WatcherIndex index;
+    WatcherIndex index(/*seed=*/1);
     std::multimap<std::pair<std::string, std::string>, WatchGroup*> plain;
     std::size_t found_total = 0;
     for (int round = 0; round < 20000; ++round) {
@@ -110,8 +113,38 @@ TEST(WatcherIndex, EqualsALinearSearch) {
     for (const auto& [range, group] : plain) index.release(*group);
 }
 
+// Ranges whose order is that of the priorities of another index, so that with the same seed the
+// tree would be a list, too deep for a fiber's stack.
+TEST(WatcherIndex, WhoDoesNotKnowTheSeedCannotMakeItDeep) {
+    constexpr std::size_t kRanges = 4'000;
+    std::vector<std::pair<std::uint64_t, std::size_t>> priorities;
+    std::uint64_t state = 7;
+    for (std::size_t i = 0; i < kRanges; ++i) {
+        std::uint64_t z = state += 0x9e3779b97f4a7c15;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+        priorities.emplace_back(z ^ (z >> 31), i);
+    }
+    std::ranges::sort(priorities);
+    std::vector<std::string> keys(kRanges);
+    for (std::size_t rank = 0; rank < kRanges; ++rank) {
+        keys[priorities[rank].second] = std::to_string(100'000 + rank);
+    }
+    for (const std::uint64_t seed : {7, 8}) {
+        WatcherIndex index(seed);
+        std::vector<WatchGroup*> groups;
+        for (const std::string& key : keys) groups.push_back(&index.acquire(key, kToTheEnd));
+        if (seed == 7) {
+            EXPECT_EQ(index.height(), kRanges) << "the attack does not work";
+        } else {
+            EXPECT_LT(index.height(), 100u);
+        }
+        for (WatchGroup* group : groups) index.release(*group);
+    }
+}
+
 TEST(WatcherIndex, ManyKeys) {
-    WatcherIndex index;
+    WatcherIndex index(/*seed=*/1);
     std::vector<WatchGroup*> groups;
     for (int i = 0; i < 5000; ++i) groups.push_back(&index.acquire("key" + std::to_string(i), ""));
     for (int i = 0; i < 5000; ++i) EXPECT_EQ(matches(index, "key" + std::to_string(i)).size(), 1U);

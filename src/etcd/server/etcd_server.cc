@@ -134,7 +134,7 @@ Status EtcdServer::start_node() {
     watch.revision = store_->current_revision();
     watch.compacted = store_->compacted_revision();
     watch.progress_interval_ns = options_.watch_progress_interval_ns;
-    watch.seed = identity_.member_id;
+    watch.seed = random_id();
     hub_ = std::make_unique<WatchHub>(watch, world_.clock, *history_, *background_);
     state_machine_ = std::make_unique<StateMachine>(StateMachine::Parts{
         *store_, *lessor_, alarms_, *hub_, identity_, world_.log, world_.ticks, metrics_,
