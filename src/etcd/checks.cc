@@ -101,6 +101,14 @@ bool is_read_only(const pb::TxnRequest& request) {
     return all_operations(request, [](const pb::RequestOp& op) { return op.has_request_range(); });
 }
 
+bool puts_something(const pb::TxnRequest& request) {
+    const auto puts = [](const pb::RequestOp& op) {
+        return op.has_request_put() || (op.has_request_txn() && puts_something(op.request_txn()));
+    };
+    return std::ranges::any_of(request.success(), puts) ||
+           std::ranges::any_of(request.failure(), puts);
+}
+
 bool is_serializable(const pb::TxnRequest& request) {
     return all_operations(request, [](const pb::RequestOp& op) {
         return op.has_request_range() && op.request_range().serializable();

@@ -42,6 +42,9 @@ Status check_range_stream(const etcdserverpb::RangeRequest& request);
 // nested transaction as a write, and so do we.
 bool is_read_only(const etcdserverpb::TxnRequest& request);
 
+// True if some operation puts, however deep: then the transaction needs room in the store.
+bool puts_something(const etcdserverpb::TxnRequest& request);
+
 // True if every operation is a serialisable range: such a transaction needs no read index.
 bool is_serializable(const etcdserverpb::TxnRequest& request);
 

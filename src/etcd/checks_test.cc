@@ -177,6 +177,15 @@ TEST(Checks, ReadOnlyAndSerializableTransactions) {
     EXPECT_TRUE(is_read_only(pb::TxnRequest()));
 }
 
+TEST(Checks, OnlyPutsNeedRoom) {
+    const auto puts = [](const char* text) { return puts_something(parse<pb::TxnRequest>(text)); };
+    EXPECT_FALSE(puts(""));
+    EXPECT_FALSE(puts("success { request_delete_range { key: 'a' } }"));
+    EXPECT_FALSE(puts("failure { request_txn { success { request_range { key: 'a' } } } }"));
+    EXPECT_TRUE(puts("failure { request_put { key: 'a' } }"));
+    EXPECT_TRUE(puts("success { request_txn { failure { request_put { key: 'a' } } } }"));
+}
+
 // The rule, written as plainly as possible: lists and linear searches.
 struct PlainWrites {
     std::set<std::string> puts;

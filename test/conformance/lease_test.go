@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -91,6 +92,17 @@ func TestLease(t *testing.T) {
 			r.Revoke(111)
 			r.Revoke(0)
 			r.TimeToLive(111, true)
+		}},
+		scenario{"any number but 0 is a lease", func(r *Run) {
+			for _, id := range []int64{-1, math.MaxInt64, math.MinInt64} {
+				r.Grant(id, 1000)
+				r.PutLeased("a", id)
+				r.PutLeased("b", id)
+				r.TimeToLive(id, true)
+				r.KeepAlive(id)
+				r.Revoke(id)
+				r.All()
+			}
 		}},
 		scenario{"revoke without keys", func(r *Run) {
 			r.Grant(112, 1000)

@@ -96,6 +96,27 @@ func TestMaintenance(t *testing.T) {
 			alarm(pb.AlarmRequest_GET, pb.AlarmType_NONE)
 			r.Put("a", "1")
 		}},
+		scenario{"the alarm of corruption", func(r *Run) {
+			alarm := func(action pb.AlarmRequest_AlarmAction, member uint64) {
+				q := &pb.AlarmRequest{Action: action, MemberID: member, Alarm: pb.AlarmType_CORRUPT}
+				call(r, "Alarm", q, r.Maint.Alarm)
+			}
+			r.Put("a", "1")
+			r.Grant(56, 100)
+			alarm(pb.AlarmRequest_ACTIVATE, 7)
+			r.Put("a", "2")
+			r.Delete("a")
+			r.Txn(&pb.TxnRequest{Success: []*pb.RequestOp{opPut("a", "3")}})
+			r.Txn(&pb.TxnRequest{Success: []*pb.RequestOp{opGet("a")}})
+			r.Get("a")
+			r.Grant(57, 100)
+			r.Revoke(56)
+			r.Compact(&pb.CompactionRequest{Revision: r.Rev(1)})
+			alarm(pb.AlarmRequest_DEACTIVATE, 7)
+			r.Put("a", "4")
+			r.Revoke(56)
+			r.All()
+		}},
 		scenario{"defragment", func(r *Run) {
 			r.Put("a", "1")
 			call(r, "Defragment", &pb.DefragmentRequest{}, r.Maint.Defragment)

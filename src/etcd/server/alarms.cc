@@ -54,9 +54,12 @@ std::vector<RaisedAlarm> Alarms::list(AlarmType type) const {
 }
 
 void Alarms::refresh() {
-    const bool full = std::ranges::any_of(
-        raised_, [](const RaisedAlarm& alarm) { return alarm.type == AlarmType::NOSPACE; });
-    no_space_.store(full, std::memory_order_relaxed);
+    const auto raised = [this](AlarmType type) SLUICE_REQUIRES(mutex_) {
+        return std::ranges::any_of(raised_,
+                                   [type](const auto& alarm) { return alarm.type == type; });
+    };
+    no_space_.store(raised(AlarmType::NOSPACE), std::memory_order_relaxed);
+    corrupt_.store(raised(AlarmType::CORRUPT), std::memory_order_relaxed);
 }
 
 }  // namespace sluice::etcd

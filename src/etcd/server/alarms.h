@@ -37,8 +37,9 @@ class Alarms {
 
     // Type NONE: all.
     std::vector<RaisedAlarm> list(AlarmType type) const;
-    // One atomic load: asked for every write.
+    // One atomic load each: asked for every write.
     bool no_space() const noexcept { return no_space_.load(std::memory_order_relaxed); }
+    bool corrupt() const noexcept { return corrupt_.load(std::memory_order_relaxed); }
 
   private:
     void refresh() SLUICE_REQUIRES(mutex_);
@@ -47,6 +48,7 @@ class Alarms {
     std::set<RaisedAlarm> raised_ SLUICE_GUARDED_BY(mutex_);
     // Relaxed: whoever must see it exactly is the applier itself.
     std::atomic<bool> no_space_{false};
+    std::atomic<bool> corrupt_{false};
 };
 
 }  // namespace sluice::etcd

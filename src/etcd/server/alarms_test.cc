@@ -14,10 +14,13 @@ TEST(AlarmsTest, NoSpaceHoldsUntilTheLastMemberHasRoom) {
     EXPECT_FALSE(alarms.no_space());
     alarms.activate(kCorrupt);
     EXPECT_FALSE(alarms.no_space());
+    EXPECT_TRUE(alarms.corrupt());
     alarms.activate(kFull);
     alarms.activate(kFull);
     alarms.activate(kFullElsewhere);
     EXPECT_TRUE(alarms.no_space());
+    EXPECT_TRUE(alarms.deactivate(kCorrupt));
+    EXPECT_FALSE(alarms.corrupt());
     EXPECT_TRUE(alarms.deactivate(kFull));
     EXPECT_FALSE(alarms.deactivate(kFull)) << "raised once, however often asked for";
     EXPECT_TRUE(alarms.no_space());

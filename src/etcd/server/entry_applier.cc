@@ -1,5 +1,6 @@
 #include "etcd/server/entry_applier.h"
 
+#include "etcd/checks.h"
 #include "etcd/errors.h"
 #include "etcd/server/convert.h"
 #include "etcd/server/txn.h"
@@ -18,22 +19,16 @@ Status parse(std::string_view body, Proto& message) {
     return {};
 }
 
-bool stores_something(const etcdserverpb::TxnRequest& request) {
-    const auto any = [](const auto& operations) {
-        for (const auto& op : operations) {
-            if (op.has_request_put()) return true;
-            if (op.has_request_txn() && stores_something(op.request_txn())) return true;
-        }
-        return false;
-    };
-    return any(request.success()) || any(request.failure());
-}
-
 }  // namespace
 
 Result<grpc::Message> EntryApplier::apply(const EntryView& entry,
                                           std::vector<storage::EventBatch>& events) {
     events_ = &events;
+    // As in etcd, while a member's data are said to be corrupt nothing changes but the alarms.
+    if (alarms_.corrupt() && entry.kind != EntryKind::kAlarm &&
+        entry.kind != EntryKind::kLeaseCheckpoint) {
+        return fail(errors::kCorrupt);
+    }
     switch (entry.kind) {
         case EntryKind::kPut:
             return put(entry.request);
@@ -120,7 +115,7 @@ Result<grpc::Message> EntryApplier::delete_range(std::string_view body) {
 Result<grpc::Message> EntryApplier::txn(std::string_view body) {
     etcdserverpb::TxnRequest request;
     SLUICE_TRY(parse(body, request));
-    if (alarms_.no_space() && stores_something(request)) return fail(errors::kNoSpace);
+    if (alarms_.no_space() && puts_something(request)) return fail(errors::kNoSpace);
     etcdserverpb::TxnResponse response;
     SLUICE_TRY(in_txn([&]() -> Status {
         BatchView view(batch_);

@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "etcd/entry.h"
+#include "etcd/errors.h"
 #include "etcd/lessor.h"
 #include "etcd/server/alarms.h"
 #include "etcd/server/operation_metrics.h"
@@ -25,7 +26,8 @@
 namespace sluice::etcd {
 
 inline bool is_engine_failure(const Error& error) {
-    return error.code() == Code::kInternal || error.code() == Code::kDataLoss;
+    return error.code() == Code::kInternal ||
+           (error.code() == Code::kDataLoss && !errors::kCorrupt.is(error));
 }
 
 class EntryApplier {

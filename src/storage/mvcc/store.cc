@@ -97,15 +97,12 @@ Result<ReadStep> MvccStore::range(const RangeQuery& query, ReadTier tier, RangeR
 
 Result<std::vector<std::string>> MvccStore::keys_of_lease(LeaseId lease) const {
     char begin[kLeaseKeyPrefixBytes];
-    char end[kLeaseKeyPrefixBytes];
     encode_lease_prefix(lease, begin);
-    encode_lease_prefix(static_cast<LeaseId>(static_cast<std::uint64_t>(lease) + 1), end);
-    rocksdb::ReadOptions read = StoreCore::scan_options(ReadTier::kAny);
-    const rocksdb::Slice upper(end, sizeof end);
-    read.iterate_upper_bound = &upper;
-    const std::unique_ptr<rocksdb::Iterator> it(core_->db->NewIterator(read, core_->meta));
+    const rocksdb::Slice prefix(begin, sizeof begin);
+    const std::unique_ptr<rocksdb::Iterator> it(
+        core_->db->NewIterator(StoreCore::scan_options(ReadTier::kAny), core_->meta));
     std::vector<std::string> keys;
-    for (it->Seek({begin, sizeof begin}); it->Valid(); it->Next()) {
+    for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
         keys.emplace_back(to_view(it->key()).substr(kLeaseKeyPrefixBytes));
     }
     if (!it->status().ok()) return fail(engine_error(it->status(), "read the keys of a lease"));

@@ -149,6 +149,8 @@ TEST_F(StoreTest, LeasesFollowTheirKeys) {
     EXPECT_EQ(*store_->keys_of_lease(7), std::vector<std::string>{"c"});
     EXPECT_TRUE(store_->keys_of_lease(8)->empty());
     put("z", "1", INT64_MAX);
+    put("n", "6", -1);  // any number but 0 is a lease, as in etcd
+    EXPECT_EQ(*store_->keys_of_lease(-1), std::vector<std::string>{"n"});
     EXPECT_EQ(*store_->keys_of_lease(INT64_MAX), std::vector<std::string>{"z"});
 }
 
