@@ -43,6 +43,12 @@ void Arena::clear() noexcept {
     used_ = 0;
 }
 
+std::size_t Arena::memory_bytes() const noexcept {
+    std::size_t sum = 0;
+    for (const Block& block : blocks_) sum += block.size;
+    return sum;
+}
+
 std::size_t Pending::slot_of(std::size_t hash, std::string_view key) const noexcept {
     const std::size_t mask = table_.size() - 1;
     std::size_t at = hash & mask;
@@ -109,17 +115,26 @@ const std::vector<std::uint32_t>& Pending::sorted() const {
 
 void Pending::clear() {
     if (table_.size() > kTableKept) {
-        table_.clear();
-        table_.shrink_to_fit();
-        entries_.shrink_to_fit();
+        // After an uncommonly large group everything goes, not only the table.
+        // (Assigning {} would keep the capacity.)
+        std::vector<std::uint32_t>().swap(table_);
+        std::vector<Entry>().swap(entries_);
+        std::vector<LogRef>().swap(log_);
+        std::vector<std::uint32_t>().swap(sorted_);
     } else {
         std::fill(table_.begin(), table_.end(), 0);
+        entries_.clear();
+        log_.clear();
+        sorted_.clear();
     }
-    entries_.clear();
-    log_.clear();
-    sorted_.clear();
     in_order_ = false;
     arena_.clear();
+}
+
+std::size_t Pending::memory_bytes() const noexcept {
+    return arena_.memory_bytes() + table_.capacity() * sizeof(table_[0]) +
+           entries_.capacity() * sizeof(Entry) + log_.capacity() * sizeof(LogRef) +
+           sorted_.capacity() * sizeof(sorted_[0]);
 }
 
 }  // namespace sluice::storage

@@ -25,6 +25,7 @@ class Arena {
     void give_back(std::size_t bytes) noexcept { used_ -= bytes; }  // of the last allocation
     std::string_view copy(std::string_view bytes);
     void clear() noexcept;
+    std::size_t memory_bytes() const noexcept;
 
   private:
     static constexpr std::size_t kBlockBytes = 256u << 10;
@@ -68,7 +69,9 @@ class Pending {
 
     Arena& arena() noexcept { return arena_; }
     bool empty() const noexcept { return entries_.empty(); }
+    // Keeps the memory of an ordinary group, and gives back what a larger one took.
     void clear();
+    std::size_t memory_bytes() const noexcept;  // held, used or not
 
   private:
     std::size_t slot_of(std::size_t hash, std::string_view key) const noexcept;
