@@ -83,12 +83,6 @@ void Lessor::restore(LeaseId id, const LeaseRecord& record) {
     SLUICE_ASSERT(place->second.deadline_ns == kNever);
 }
 
-void Lessor::clear() {
-    MutexLock lock(mutex_);
-    leases_.clear();
-    schedule_.clear();
-}
-
 bool Lessor::exists(LeaseId id) const {
     MutexLock lock(mutex_);
     return leases_.contains(id);
@@ -169,18 +163,6 @@ void Lessor::spread(std::vector<std::pair<TimeNs, LeaseId>>& by_deadline) {
         const TimeNs earliest = before > kNever - kSecond ? kNever : before + kSecond;
         by_deadline[i].first = std::max(by_deadline[i].first, earliest);
     }
-}
-
-void Lessor::demote() {
-    MutexLock lock(mutex_);
-    primary_ = false;
-    schedule_.clear();
-    for (auto& [id, lease] : leases_) lease.deadline_ns = lease.scheduled_ns = kNever;
-}
-
-bool Lessor::is_primary() const {
-    MutexLock lock(mutex_);
-    return primary_;
 }
 
 TimeNs Lessor::collect_expired(std::vector<LeaseId>& out) {

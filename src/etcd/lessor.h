@@ -108,8 +108,6 @@ class Lessor {
     // At the start: a lease as its record says, with no deadline before promote(). An id twice is
     // a programmer's error.
     void restore(LeaseId id, const LeaseRecord& record);
-    // Forgets every lease (a snapshot follows).
-    void clear();
 
     // ---- requests
     bool exists(LeaseId id) const;
@@ -122,8 +120,6 @@ class Lessor {
     // Every lease runs again for its full (or checkpointed) time plus `extend_ns`; where more than
     // three quarters of the expiry rate would end within one second, the later ones are put off.
     void promote(TimeNs extend_ns = 0);
-    void demote();
-    bool is_primary() const;
     // Appends leases whose time is over, at most a batch, to be proposed as one lease_expire entry;
     // each is handed out again after the retry time if it is still there. Returns when to call
     // again (kNever: when a lease is granted).

@@ -1,4 +1,4 @@
-// The watch hub under slow clients, and progress, restore and the end of streams.
+// The watch hub under slow clients, and progress and the end of streams.
 #include <gtest/gtest.h>
 
 #include "base/limits.h"
@@ -155,26 +155,6 @@ TEST(WatchHub, ProgressNotifyOnlyIfIdleAndInStep) {
     client.responses().clear();
     world.clock.now += 10 * kInterval;
     EXPECT_EQ(world.hub().progress_step(), kNever);
-}
-
-TEST(WatchHub, RestoreSendsTheGapThroughHistory) {
-    WatchWorld world({.recent_bytes_max = 0});
-    WatchClient client(world);
-    client.stream().create({.key = "a"});
-    client.stream().create({.key = "a", .start_revision = 100});
-    world.put("a", "1");
-    expect_created(client, 0, 1);
-    client.next();
-    EXPECT_EQ(text_of_events(client.next()), "put a=1 @2");
-    world.write_unseen({{"b", "2"}});
-    world.write_unseen({{"a", "3"}});
-    world.hub().restore(4, -1);
-    EXPECT_EQ(world.hub().stats().slow, 1U);
-    world.catch_up();
-    EXPECT_EQ(next_events(client), "put a=3 @4");
-    world.put("a", "4");
-    EXPECT_EQ(next_events(client), "put a=4 @5");
-    EXPECT_TRUE(client.responses().empty());
 }
 
 TEST(WatchHub, SignalsWhenTheQueueFills) {

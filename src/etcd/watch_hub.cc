@@ -89,23 +89,6 @@ void WatchHub::compacted(Revision revision) {
     if (!behind_.empty() && behind_.begin()->first < compacted_) scheduler_.catch_up_wanted();
 }
 
-void WatchHub::restore(Revision revision, Revision compacted) {
-    MutexLock lock(mutex_);
-    SLUICE_CHECK(compacted <= revision);
-    const Revision seen = std::min(current_, revision);
-    current_ = revision;
-    compacted_ = compacted;
-    recent_.reset(revision + 1);
-    for (WatchGroup* group : index_.groups()) {
-        for (WatcherLink* link = group->synced.next; link != &group->synced;) {
-            Watcher& watcher = as_watcher(*link);
-            link = link->next;
-            const Revision next = std::max(watcher.next_revision, seen + 1);
-            if (next <= revision) make_behind(watcher, next);
-        }
-    }
-}
-
 void WatchHub::set_raft_term(std::uint64_t term) {
     MutexLock lock(mutex_);
     raft_term_ = term;

@@ -17,7 +17,7 @@
 // store, in bounded slices that many watchers share, so that a slow client costs the writer nothing
 // and holds at most its queue.
 //
-// Threads: publish(), compacted() and restore() by one publisher (the applier); catch_up_step() and
+// Threads: publish() and compacted() by one publisher (the applier); catch_up_step() and
 // progress_step() by one background fiber; streams by their connections; all at the same time.
 // Nothing suspends or blocks but WatchHistory::read inside catch_up_step(), which runs without any
 // lock. publish() holds the lock for about 0.1 us a matching watcher.
@@ -62,10 +62,6 @@ class WatchHub {
 
     // The store has been compacted: watchers that still need older revisions are cancelled.
     void compacted(Revision revision);
-
-    // The store jumped to another state (a snapshot was installed). Watchers go on from where they
-    // were, through history; nothing older than the last published revision is sent again.
-    void restore(Revision revision, Revision compacted);
 
     // Goes into the header of later responses.
     void set_raft_term(std::uint64_t term);

@@ -209,25 +209,6 @@ void WatcherIndex::release(WatchGroup& group) {
     KeyGroup::free(&single);
 }
 
-std::vector<WatchGroup*> WatcherIndex::groups() const {
-    std::vector<WatchGroup*> all;
-    all.reserve(size());
-    for (KeyGroup* group : buckets_) {
-        for (; group; group = group->next_in_bucket) all.push_back(group);
-    }
-    std::vector<RangeGroup*> pending;
-    if (ranges_) pending.push_back(ranges_);
-    while (!pending.empty()) {
-        RangeGroup* node = pending.back();
-        pending.pop_back();
-        all.push_back(node);
-        if (node->left) pending.push_back(node->left);
-        if (node->right) pending.push_back(node->right);
-    }
-    SLUICE_ASSERT(all.size() == size());
-    return all;
-}
-
 std::size_t WatcherIndex::height() const {
     return Tree::height(ranges_);
 }

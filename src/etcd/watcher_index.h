@@ -55,9 +55,6 @@ class WatcherIndex {
         stab(ranges_, key, visit);
     }
 
-    // Every group, in no order.
-    std::vector<WatchGroup*> groups() const;
-
     std::size_t size() const { return key_count_ + range_count_; }
     // Levels of the tree of ranges, for tests: about 2.5 log2(ranges). Linear in the ranges.
     std::size_t height() const;

@@ -1,5 +1,6 @@
 #include "storage/mvcc/core.h"
 
+#include <fcntl.h>
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
@@ -12,6 +13,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/syscall.h"
 
 namespace sluice::storage {
 namespace {
@@ -69,6 +71,22 @@ class Listener final : public rocksdb::EventListener {
   private:
     StoreCore& core_;
 };
+
+// A new folder's name survives a power loss only when the folder above it has been synced. The log
+// is released on the store's word, so the store must not be what gets lost.
+Status create_folder(const std::string& dir) {
+    std::error_code error;
+    const bool created = std::filesystem::create_directories(dir, error);
+    if (error) return fail(Code::kInternal, "store: create " + dir + ": " + error.message());
+    if (!created) return {};
+    const std::string parent = std::filesystem::absolute(dir).parent_path().string();
+    const int fd = sys::open(parent.c_str(), O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0) return fail(Error::from_errno(fd, "store: open " + parent));
+    const int synced = sys::fsync(fd);
+    sys::close(fd);
+    if (synced < 0) return fail(Error::from_errno(synced, "store: sync " + parent));
+    return {};
+}
 
 }  // namespace
 
@@ -172,8 +190,7 @@ rocksdb::ColumnFamilyOptions StoreCore::family_options(bool point_reads) const {
 }
 
 Status StoreCore::open() {
-    std::error_code ignored;
-    std::filesystem::create_directories(options.dir, ignored);
+    SLUICE_TRY(create_folder(options.dir));
     auto latest_options = family_options(true);
     auto log_options = family_options(false);
     tombstone_filter = std::make_unique<TombstoneFilter>(collect_floor);
