@@ -15,6 +15,9 @@
 namespace sluice {
 namespace {
 
+// A reader of the log that has stopped reading must not keep a process alive that has to end.
+constexpr std::int64_t kFlushTriesMax = limits::kShutdownDrainNs / limits::kLogFlushRetryNs;
+
 // Stands behind the real sink and answers flush(): spdlog's asynchronous flush only queues one.
 class FlushMark final : public spdlog::sinks::sink {
   public:
@@ -65,11 +68,12 @@ class SpdlogSink final : public AsyncLogSink {
 
     void flush() override {
         auto done = mark_->next_flush();
+        const std::chrono::nanoseconds pause(limits::kLogFlushRetryNs);
         // The request to flush is a queue entry like a line, and a burst may overrun it: ask again.
-        do {
+        for (std::int64_t tries = 0; tries < kFlushTriesMax; ++tries) {
             logger_->flush();
-        } while (done.wait_for(std::chrono::nanoseconds(limits::kLogFlushRetryNs)) !=
-                 std::future_status::ready);
+            if (done.wait_for(pause) == std::future_status::ready) return;
+        }
     }
 
     std::uint64_t dropped() const override { return pool_->overrun_counter(); }

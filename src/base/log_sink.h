@@ -19,6 +19,8 @@
 
 namespace sluice {
 
+// write() queues; flush() waits until all that was queued is written, but gives up after
+// limits::kShutdownDrainNs where nobody takes it.
 class AsyncLogSink : public LogSink {
   public:
     virtual std::uint64_t dropped() const = 0;

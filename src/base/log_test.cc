@@ -1,6 +1,8 @@
 #include "base/log.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <limits>
@@ -118,6 +120,29 @@ TEST(AsyncLogSink, HasEveryLineOnDiskAfterFlush) {
         EXPECT_EQ(lines + (*sink)->dropped(), 2'000u);
         EXPECT_EQ((*sink)->dropped(), 0u);  // fewer lines than the queue holds
     }
+    std::remove(path.c_str());
+}
+
+// Else a process that has to end (a failed fdatasync) would go on for as long as nobody reads.
+TEST(AsyncLogSink, FlushGivesUpWhereNobodyReads) {
+    const std::string path = ::testing::TempDir() + "sluice_log_fifo_" + std::to_string(::getpid());
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    std::ifstream reader;
+    std::thread opener([&] { reader.open(path); });
+    auto sink = open_log_sink(path);  // waits for the reader
+    opener.join();
+    ASSERT_TRUE(sink.has_value()) << sink.error().message();
+    const std::string line(8'000, 'x');
+    for (int i = 0; i < 100; ++i) (*sink)->write(line);  // more than a pipe holds
+    (*sink)->flush();
+    // Now read, so that the sink can end.
+    std::thread drain([&] {
+        std::string text;
+        while (std::getline(reader, text)) {
+        }
+    });
+    sink->reset();
+    drain.join();
     std::remove(path.c_str());
 }
 
