@@ -157,6 +157,7 @@ func TestKeepAliveBrokenBehindAnEndingLease(t *testing.T) {
 			}
 			_ = other.SendMsg(bytes)
 			_ = other.SendMsg(garbage)
+			time.Sleep(10 * time.Millisecond) // many more would be a flood of resets
 		}
 		_ = stream.CloseSend()
 	}
