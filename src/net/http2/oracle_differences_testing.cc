@@ -102,8 +102,9 @@ bool is_visible(char c) {
 
 // Header lists that only one side finds malformed. Theirs alone: the grammar of pseudo headers'
 // values (we hold them to section 8.2.1 and read only :path), a request without :authority and
-// host, more than one host or content-length, and trailers with a content-length that differs from
-// what came. Ours alone: a :path that is no path, "te: Trailers", a content-length of 19 digits.
+// host, more than one host or content-length, and trailers with a host (beside the request's) or
+// with a content-length that differs from what came. Ours alone: a :path that is no path, "te:
+// Trailers", a content-length of 19 digits.
 bool is_grammar(const HpackOracle::Pairs& list) {
     bool has_host = false;
     bool has_authority = false;
@@ -123,7 +124,7 @@ bool is_grammar(const HpackOracle::Pairs& list) {
         if (name == ":path") is_odd |= !value.starts_with('/');
     }
     const bool is_trailers = list.empty() || !list.front().first.starts_with(':');
-    if (is_trailers) return is_odd || lengths > 0;
+    if (is_trailers) return is_odd || lengths > 0 || has_host;
     return is_odd || !(has_host || has_authority) ||
            (has(list, ":method", "CONNECT") && lengths > 0);
 }
