@@ -2,7 +2,7 @@
 # test/run.sh [SUITE...]: what proves the server through clients that we did not write. Builds the
 # reference etcd, runs every suite at test length against $SLUICE_BIN (build/release/sluice) and
 # ends with "N passed, N failed". The logs stay in build/test/logs. Suites:
-#   style conformance model durability bad_input etcdctl python npm
+#   style conformance model durability bad_input process etcdctl python npm
 # TEST_KILLS (20) and TEST_SECONDS (400, of one Go suite) are for servers that are slower or for
 # more of them. Any suite fails when the server ends unasked or prints a sanitizer's report.
 set -uo pipefail
@@ -40,7 +40,7 @@ suite() {
     [ "$status" -ne 0 ] || [ $((p + f)) -gt 0 ] || f=1 # a suite that tests nothing has failed
     printf '%-12s %4d passed, %d failed, %d skipped  (%d s)\n' \
         "$name" "$p" "$f" "$s" $((SECONDS - began)) | sed 's/, 0 skipped//'
-    grep -E '^(model|durability|disk full|bad input|npm etcd3): ' "$log" | sed 's/^/    /'
+    grep -E '^(model|durability|disk full|bad input|process|npm etcd3): ' "$log" | sed 's/^/    /'
     grep -E -A1 '^ *--- SKIP' "$log" | grep -v '^--' | sed 's/^/    /'
     if [ "$f" -gt 0 ]; then
         echo "    ---- the end of $log:"
@@ -77,8 +77,9 @@ if command -v go >/dev/null; then
     wanted model && suite model go_test model -ops 5000
     wanted durability && suite durability go_test durability -kills "${TEST_KILLS:-20}"
     wanted bad_input && suite bad_input go_test bad_input
+    wanted process && suite process go_test process
 else
-    echo "no Go: conformance, model, durability and bad_input are NOT run"
+    echo "no Go: conformance, model, durability, bad_input and process are NOT run"
 fi
 if wanted etcdctl; then
     if [ ${#etcdctls[@]} -gt 0 ]; then

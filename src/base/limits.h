@@ -142,13 +142,13 @@ inline constexpr std::uint32_t kStreamUnsentBytes = 256u << 10;  // then send() 
 // ---- storage
 
 inline constexpr std::uint32_t kSnapshotTableBytesMax = 64u << 20;  // contents of a snapshot file
-inline constexpr std::size_t kWalSegmentBytes = 64 << 20;      // one file of the log; as etcd's
-inline constexpr std::size_t kWalFirstSegmentBytes = 4 << 20;  // zeroed inline: cold start < 100 ms
-inline constexpr std::size_t kWalSegmentBytesMax = 1 << 30;    // larger: recovery reads too long
-inline constexpr std::size_t kWalGroupBytesMax = 8 << 20;      // one write; the staging buffer
-inline constexpr std::size_t kWalEntryBytesMax = 32 << 20;     // one entry, alone in its group
-inline constexpr std::size_t kWalSpareSegments = 2;            // kept for reuse; the rest removed
-inline constexpr std::size_t kConfigurationMembersMax = 1024;  // of each role; bounds the record
+inline constexpr std::size_t kWalSegmentBytes = 64 << 20;        // one file of the log; as etcd's
+inline constexpr std::size_t kWalFirstSegmentBytes = 256 << 10;  // zeroed at a cold start
+inline constexpr std::size_t kWalSegmentBytesMax = 1 << 30;      // larger: recovery reads too long
+inline constexpr std::size_t kWalGroupBytesMax = 8 << 20;        // one write; the staging buffer
+inline constexpr std::size_t kWalEntryBytesMax = 32 << 20;       // one entry, alone in its group
+inline constexpr std::size_t kWalSpareSegments = 2;              // kept for reuse; the rest removed
+inline constexpr std::size_t kConfigurationMembersMax = 1024;    // of each role; bounds the record
 static_assert(kWalEntryBytesMax <= kWalSegmentBytesMax / 2);
 static_assert(kWalFirstSegmentBytes <= kWalSegmentBytes && kWalSegmentBytes <= kWalSegmentBytesMax);
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -39,17 +40,6 @@ Result<std::vector<io::Address>> listen_addresses(const std::string& urls) {
     return addresses;
 }
 
-std::vector<std::string> split_urls(const std::string& urls) {
-    std::vector<std::string> list;
-    std::size_t begin = 0;
-    while (begin <= urls.size()) {
-        const std::size_t end = std::min(urls.find(',', begin), urls.size());
-        list.push_back(urls.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return list;
-}
-
 // Periodic: a plain number means hours, as in etcd.
 Result<etcd::AutoCompaction> auto_compaction(const ServeOptions& options) {
     etcd::AutoCompaction config;
@@ -74,8 +64,10 @@ Result<etcd::AutoCompaction> auto_compaction(const ServeOptions& options) {
 Result<etcd::EtcdServerOptions> server_options(const ServeOptions& o) {
     etcd::EtcdServerOptions s;
     s.service.name = o.name;
-    s.service.client_urls = split_urls(o.advertise_client_urls);
-    s.service.peer_urls = split_urls(o.initial_advertise_peer_urls);
+    s.service.client_urls = split_list(o.advertise_client_urls);
+    s.service.peer_urls = split_list(o.initial_advertise_peer_urls);
+    std::ranges::sort(s.service.client_urls);  // as etcd shows them
+    std::ranges::sort(s.service.peer_urls);
     s.service.max_txn_ops = o.max_txn_ops;
     s.service.request_bytes_max = o.max_request_bytes;
     constexpr std::uint64_t kDefaultQuotaBytes = 2ull << 30;
@@ -87,6 +79,8 @@ Result<etcd::EtcdServerOptions> server_options(const ServeOptions& o) {
     s.data_dir = o.data_dir.empty() ? o.name + ".sluice" : o.data_dir;
     s.wal_dir = o.wal_dir;
     s.cluster_token = o.initial_cluster_token;
+    s.must_exist = o.initial_cluster_state == "existing";
+    s.unsafe_no_fsync = o.unsafe_no_fsync;
     s.snapshot_count = o.snapshot_count;
     s.memory_limit_bytes = o.memory_limit_bytes;
     s.heartbeat_interval_ms = o.heartbeat_interval_ms;
@@ -142,8 +136,8 @@ int could_not_start(const Logger& log, const Error& error) {
 }  // namespace
 
 int serve(const ServeOptions& options) {
+    SignalWaiter signals;  // first: from here on a signal means a clean stop; threads inherit it
     raise_descriptor_limit();
-    SignalWaiter signals;  // before any thread: they all inherit the blocked signals
     const SystemClock clock;
     const bool to_stderr = options.log_outputs == "default";
     auto sink = open_log_sink(to_stderr ? "stderr" : options.log_outputs);
@@ -161,6 +155,10 @@ int serve(const ServeOptions& options) {
     const TickClock ticks(clock);
     metrics::Registry registry;
     observe::add_process_metrics(registry);
+    registry.computed("sluice_log_lines_dropped_total",
+                      "Lines that the process's own log lost because its queue was full.",
+                      metrics::Type::kCounter,
+                      [&sink] { return static_cast<double>((*sink)->dropped()); });
     net::HttpRouter http;
     http.add("/metrics", http1::Method::kGet, [&](const http1::Request&) {
         return net::HttpAnswer{.content_type = std::string(observe::kPrometheusContentType),

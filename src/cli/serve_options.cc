@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <functional>
+#include <set>
 
 #include "cli/units.h"
 
@@ -46,7 +47,8 @@ class Flags {
 
   private:
     CLI::Option* dress(CLI::Option* option, const std::string& flag) {
-        return option->envname(environment_name(flag))->group(group_);
+        // As in etcd a flag that comes twice counts as it came last.
+        return option->envname(environment_name(flag))->group(group_)->take_last();
     }
     template <class T, class Parse>
     CLI::Option* parsed(const std::string& flag, T& target, const std::string& shown,
@@ -105,13 +107,15 @@ void add_cluster_flags(Flags& flags, ServeOptions& o) {
     flags.value("listen-peer-urls", o.listen_peer_urls,
                 "Accepted for compatibility; nothing listens there while a cluster is one member.");
     flags.value("initial-advertise-peer-urls", o.initial_advertise_peer_urls,
-                "Peer URLs that MemberList reports.");
+                "Peer URLs that MemberList reports; they go into the ids at bootstrap.");
     flags.value("initial-cluster", o.initial_cluster,
                 "Members at bootstrap; may name this member alone (default: it).");
-    flags.value("initial-cluster-state", o.initial_cluster_state, "'new' or 'existing'.")
+    flags
+        .value("initial-cluster-state", o.initial_cluster_state,
+               "'new', or 'existing': only start with a data directory that has a member.")
         ->check(CLI::IsMember({"new", "existing"}));
     flags.value("initial-cluster-token", o.initial_cluster_token,
-                "Token that goes into the cluster id at bootstrap.");
+                "Token that goes into the member's and the cluster's id at bootstrap, as in etcd.");
     flags.group("Compaction");
     flags
         .value("auto-compaction-mode", o.auto_compaction_mode,
@@ -137,7 +141,7 @@ void add_process_flags(Flags& flags, ServeOptions& o) {
                 "Memory for the store's cache and write buffers.");
     flags.group("Unsafe");
     flags.toggle("unsafe-no-fsync", o.unsafe_no_fsync,
-                 "Do not sync the log: acknowledged writes are lost with the machine's power.");
+                 "Do not sync the log: a loss of power loses acknowledged writes, or the member.");
 }
 
 }  // namespace
@@ -153,13 +157,20 @@ void add_serve_flags(CLI::App& command, ServeOptions& options) {
         "same.");
 }
 
+std::vector<std::string> split_list(const std::string& list) {
+    std::vector<std::string> parts;
+    std::size_t begin = 0;
+    while (begin <= list.size()) {
+        const std::size_t end = std::min(list.find(',', begin), list.size());
+        parts.push_back(list.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    return parts;
+}
+
 Result<std::vector<std::string>> hosts_of_urls(const std::string& flag, const std::string& urls) {
     std::vector<std::string> hosts;
-    std::size_t begin = 0;
-    while (begin <= urls.size()) {
-        const std::size_t end = std::min(urls.find(',', begin), urls.size());
-        std::string url = urls.substr(begin, end - begin);
-        begin = end + 1;
+    for (const std::string& url : split_list(urls)) {
         constexpr std::string_view kScheme = "http://";
         if (url.starts_with("https://")) {
             return fail(
@@ -185,6 +196,38 @@ Result<std::vector<std::string>> hosts_of_urls(const std::string& flag, const st
     return hosts;
 }
 
+namespace {
+
+// As etcd has it: the list names this member with the URLs that it advertises.
+Status check_initial_cluster(const ServeOptions& options) {
+    SLUICE_TRY(hosts_of_urls("initial-advertise-peer-urls", options.initial_advertise_peer_urls));
+    if (options.initial_cluster.empty()) return {};
+    std::set<std::string> listed;
+    for (const std::string& member : split_list(options.initial_cluster)) {
+        const std::size_t equals = member.find('=');
+        if (equals == std::string::npos) {
+            return fail(Code::kInvalidArgument,
+                        fmt::format("--initial-cluster: \"{}\": want NAME=URL", member));
+        }
+        if (member.substr(0, equals) != options.name) {
+            return fail(Code::kInvalidArgument,
+                        fmt::format("--initial-cluster names \"{}\", not only this member, \"{}\": "
+                                    "clusters of more than one member are not supported yet",
+                                    member.substr(0, equals), options.name));
+        }
+        listed.insert(member.substr(equals + 1));
+    }
+    const auto advertised = split_list(options.initial_advertise_peer_urls);
+    if (listed != std::set<std::string>(advertised.begin(), advertised.end())) {
+        return fail(Code::kInvalidArgument,
+                    fmt::format("--initial-cluster has {} but --initial-advertise-peer-urls has {}",
+                                options.initial_cluster, options.initial_advertise_peer_urls));
+    }
+    return {};
+}
+
+}  // namespace
+
 Status check_serve_options(const ServeOptions& options) {
     const auto bad = [](std::string message) {
         return fail(Code::kInvalidArgument, std::move(message));
@@ -192,14 +235,7 @@ Status check_serve_options(const ServeOptions& options) {
     SLUICE_TRY(hosts_of_urls("listen-client-urls", options.listen_client_urls));
     SLUICE_TRY(hosts_of_urls("advertise-client-urls", options.advertise_client_urls));
     if (options.name.empty()) return bad("--name must not be empty");
-    if (options.initial_cluster.find(',') != std::string::npos) {
-        return bad("--initial-cluster: clusters of more than one member are not supported yet");
-    }
-    if (!options.initial_cluster.empty() &&
-        !options.initial_cluster.starts_with(options.name + "=")) {
-        return bad(
-            fmt::format("--initial-cluster: does not name this member, \"{}\"", options.name));
-    }
+    SLUICE_TRY(check_initial_cluster(options));
     if (options.max_txn_ops == 0) return bad("--max-txn-ops must be at least 1");
     if (options.max_request_bytes == 0) return bad("--max-request-bytes must be at least 1");
     if (options.heartbeat_interval_ms == 0) return bad("--heartbeat-interval must be at least 1");

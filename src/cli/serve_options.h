@@ -58,6 +58,9 @@ void add_serve_flags(CLI::App& command, ServeOptions& options);
 // a cluster of more than one member. kInvalidArgument with one line that names the flag.
 Status check_serve_options(const ServeOptions& options);
 
+// The parts of a comma-separated list; of an empty one, one empty part.
+std::vector<std::string> split_list(const std::string& list);
+
 // Where a URL list such as "http://127.0.0.1:2379,http://[::1]:2379" points: "host:port" each.
 // kInvalidArgument names `flag`.
 Result<std::vector<std::string>> hosts_of_urls(const std::string& flag, const std::string& urls);

@@ -199,5 +199,32 @@ TEST(ServeOptions, ContradictionsNameTheFlag) {
     }
 }
 
+TEST(ServeOptions, TheInitialClusterIsThisMemberAsItAdvertisesItself) {
+    const auto message = [](const std::string& arguments) {
+        const Status checked = check_serve_options(parsed(arguments));
+        return checked ? std::string() : checked.error().message();
+    };
+    EXPECT_EQ(message("--initial-cluster default=http://localhost:2380"), "");
+    EXPECT_EQ(message("--initial-advertise-peer-urls http://a:1,http://b:2 "
+                      "--initial-cluster default=http://b:2,default=http://a:1"),
+              "");
+    EXPECT_EQ(message("--initial-cluster default=http://a:1"),
+              "--initial-cluster has default=http://a:1 but --initial-advertise-peer-urls has "
+              "http://localhost:2380");
+    EXPECT_EQ(message("--initial-cluster default"),
+              "--initial-cluster: \"default\": want NAME=URL");
+}
+
+TEST(ServeFlags, ARepeatedOneCountsAsItCameLast) {
+    EXPECT_EQ(parsed("--name a --name b").name, "b");
+    EXPECT_EQ(parsed("--memory-limit 1GiB --memory-limit 64MiB").memory_limit_bytes, 64u << 20);
+}
+
+TEST(ServeOptions, AListIsCutAtItsCommas) {
+    EXPECT_EQ(split_list("a,b"), (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(split_list("a,"), (std::vector<std::string>{"a", ""}));
+    EXPECT_EQ(split_list(""), std::vector<std::string>{""});
+}
+
 }  // namespace
 }  // namespace sluice::cli

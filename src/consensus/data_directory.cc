@@ -67,13 +67,24 @@ Result<DataDirectory::Identity> decode(std::string_view text, const std::string&
     return identity;
 }
 
-Status ensure_dir(io::FileSystem& fs, const std::string& dir) {
-    const Status created = fs.create_dir(dir);
-    if (!created && created.error().code() != Code::kAlreadyExists) return created;
-    if (!created) return {};
+std::string parent_of(const std::string& dir) {
     const std::size_t slash = dir.find_last_of('/');
-    const std::string parent = slash == std::string::npos ? "." : dir.substr(0, slash);
-    return fs.sync_dir(parent.empty() ? "/" : parent);
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : dir.substr(0, slash);
+}
+
+// Creates what is missing of the path. The parents' names are synced here, the directory's own
+// name in make_durable().
+Status ensure_dir(io::FileSystem& fs, const std::string& dir) {
+    Status created = fs.create_dir(dir);
+    if (created || created.error().code() == Code::kAlreadyExists) return {};
+    if (created.error().code() != Code::kNotFound) return created;
+    const std::string parent = parent_of(dir);
+    SLUICE_TRY(ensure_dir(fs, parent));
+    SLUICE_TRY(fs.sync_dir(parent_of(parent)));
+    created = fs.create_dir(dir);
+    if (created || created.error().code() == Code::kAlreadyExists) return {};
+    return created;
 }
 
 }  // namespace
@@ -90,16 +101,16 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(io::FileSystem& fs, s
             Code::kFailedPrecondition,
             fmt::format("another process uses the data directory {} (its LOCK is held)", dir));
     }
-    std::unique_ptr<DataDirectory> data(new DataDirectory(std::move(dir), std::move(*lock)));
-    SLUICE_TRY(data->load_or_create(fs, if_new));
+    std::unique_ptr<DataDirectory> data(new DataDirectory(fs, std::move(dir), std::move(*lock)));
+    SLUICE_TRY(data->find_identity(if_new));
     return data;
 }
 
-Status DataDirectory::load_or_create(io::FileSystem& fs, Identity if_new) {
-    const std::string path = dir_ + "/MEMBER";
-    SLUICE_TRY_ASSIGN(const bool exists, fs.exists(path));
+Status DataDirectory::find_identity(Identity if_new) {
+    const std::string path = member_path();
+    SLUICE_TRY_ASSIGN(const bool exists, fs_.exists(path));
     if (exists) {
-        SLUICE_TRY_ASSIGN(const auto file, fs.open(path, io::OpenMode::kRead));
+        SLUICE_TRY_ASSIGN(const auto file, fs_.open(path, io::OpenMode::kRead));
         std::vector<std::byte> bytes(limits::kMemberFileBytesMax);
         SLUICE_TRY_ASSIGN(const std::size_t n, file->pread(bytes, 0));
         SLUICE_TRY_ASSIGN(identity_,
@@ -108,23 +119,39 @@ Status DataDirectory::load_or_create(io::FileSystem& fs, Identity if_new) {
     }
     // A log without its owner's name: the file was lost, and a new name would let the member vote
     // twice.
-    SLUICE_TRY_ASSIGN(const bool has_log, fs.exists(wal_dir()));
-    if (has_log) {
-        return fail(Code::kDataLoss, fmt::format("{} is missing, but {} exists", path, wal_dir()));
+    SLUICE_TRY_ASSIGN(const bool has_log_dir, fs_.exists(wal_dir()));
+    if (has_log_dir) {
+        SLUICE_TRY_ASSIGN(const auto segments, fs_.list(wal_dir()));
+        if (!segments.empty()) {
+            return fail(Code::kDataLoss,
+                        fmt::format("{} is missing, but there is a log in {}", path, wal_dir()));
+        }
     }
-    const std::string unfinished = path + ".tmp";
-    {
-        const std::string text = encode(if_new);
-        SLUICE_TRY_ASSIGN(const auto file, fs.open(unfinished, io::OpenMode::kCreate));
-        SLUICE_TRY(file->truncate(0));
-        SLUICE_TRY(file->pwrite(std::as_bytes(std::span(text)), 0));
-        SLUICE_TRY(file->fdatasync());
-    }
-    SLUICE_TRY(fs.rename(unfinished, path));
-    SLUICE_TRY(fs.sync_dir(dir_));
     identity_ = if_new;
     created_ = true;
     return {};
+}
+
+Status DataDirectory::write_identity() {
+    const std::string path = member_path();
+    const std::string unfinished = path + ".tmp";
+    const std::string text = encode(identity_);
+    SLUICE_TRY_ASSIGN(const auto file, fs_.open(unfinished, io::OpenMode::kCreate));
+    SLUICE_TRY(file->truncate(0));
+    SLUICE_TRY(file->pwrite(std::as_bytes(std::span(text)), 0));
+    SLUICE_TRY(file->fdatasync());
+    return fs_.rename(unfinished, path);
+}
+
+Status DataDirectory::make_durable(bool log_inside) {
+    if (!created_) return {};
+    SLUICE_TRY(write_identity());
+    if (log_inside) {
+        const Status made = fs_.create_dir(wal_dir());
+        if (!made && made.error().code() != Code::kAlreadyExists) return made;
+    }
+    SLUICE_TRY(fs_.sync_dir(dir_));
+    return fs_.sync_dir(parent_of(dir_));
 }
 
 }  // namespace sluice::consensus

@@ -35,6 +35,7 @@ void LogWriter::Work::merge(Work& newer) {
     else
         entries.insert(entries.end(), newer.entries.begin(), newer.entries.end());
     if (newer.hard_state) hard_state = newer.hard_state;
+    if (newer.configuration) configuration = std::move(newer.configuration);
     if (newer.snapshot) snapshot = newer.snapshot;
     release_to = std::max(release_to, newer.release_to);
     std::ranges::move(newer.after_persist, std::back_inserter(after_persist));
@@ -44,6 +45,7 @@ void LogWriter::Work::merge(Work& newer) {
 void LogWriter::Work::clear() {
     entries.clear();
     hard_state.reset();
+    configuration.reset();
     snapshot.reset();
     release_to = 0;
     after_persist.clear();
@@ -126,6 +128,7 @@ Status LogWriter::write_group(std::span<const LogEntry> entries, Work* state, Do
     storage::WalGroup group{.entries = entries};
     if (state != nullptr) {
         group.hard_state = state->hard_state ? &*state->hard_state : nullptr;
+        group.configuration = state->configuration ? &*state->configuration : nullptr;
         group.snapshot = state->snapshot ? &*state->snapshot : nullptr;
     }
     done.stamps.write_started = ticks_.now();

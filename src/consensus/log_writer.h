@@ -43,11 +43,14 @@ class LogWriter {
     struct Work {
         std::vector<LogEntry> entries;
         std::optional<HardState> hard_state;
+        std::optional<Configuration> configuration;
         std::optional<SnapshotMark> snapshot;
         std::uint64_t release_to = 0;        // after the snapshot mark is durable
         std::vector<Message> after_persist;  // come back when everything above is durable
 
-        bool empty() const noexcept { return entries.empty() && !hard_state && !snapshot; }
+        bool empty() const noexcept {
+            return entries.empty() && !hard_state && !configuration && !snapshot;
+        }
         void merge(Work& newer);
         void clear();
     };

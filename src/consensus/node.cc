@@ -23,20 +23,11 @@ Error stopping_error() {
     return Error(Code::kUnavailable, "the node is stopping");
 }
 
-// Opens the log; gives a new one its configuration.
-Result<std::unique_ptr<storage::Wal>> open_log(const NodeOptions& options) {
-    SLUICE_TRY_ASSIGN(
-        auto wal, storage::Wal::open(*options.fs,
-                                     {.dir = options.wal_dir,
-                                      .segment_bytes = options.segment_bytes,
-                                      .first_segment_bytes = std::min<std::uint64_t>(
-                                          options.segment_bytes, limits::kWalFirstSegmentBytes)}));
-    const bool has_owner = !wal->configuration().voters.empty();
-    if (has_owner || wal->last_index() > 0) return wal;
-    const Configuration configuration{.voters = options.initial_voters};
-    SLUICE_TRY(wal->write({.configuration = &configuration}));
-    SLUICE_TRY(wal->sync());
-    return wal;
+// The configuration that a log without any gets, with its first group.
+std::optional<Configuration> first_configuration(const storage::Wal& wal,
+                                                 const NodeOptions& options) {
+    if (!wal.configuration().voters.empty() || wal.last_index() > 0) return std::nullopt;
+    return Configuration{.voters = options.initial_voters};
 }
 
 storage::wal::LogIndex stored_entries(const storage::Wal& wal) {
@@ -54,6 +45,7 @@ struct Node::Impl {
         : options(std::move(node_options)),
           sm(state_machine),
           raft(std::move(core)),
+          unsaved_configuration(first_configuration(*wal, options)),
           own_term_index(wal->last_index() + 1),
           last_mark(wal->snapshot().index),
           writer(std::move(wal), *options.ticks, bell),
@@ -87,6 +79,7 @@ struct Node::Impl {
     std::vector<LogWriter::Done> done;
     std::vector<LogEntry> batch;
     std::optional<HardState> unsaved;  // a commit index that waits for the next group
+    std::optional<Configuration> unsaved_configuration;  // goes with the first hard state
 
     // Index of this term's first entry: a sole voter wins its first election.
     const std::uint64_t own_term_index;
@@ -175,7 +168,10 @@ void Node::Impl::process_ready() {
         raft->take_ready(ready);
         SLUICE_CHECK(ready.messages.empty());  // nobody else is there
         if (ready.hard_state) unsaved = ready.hard_state;
-        if (ready.must_sync) work.hard_state = std::exchange(unsaved, std::nullopt);
+        if (ready.must_sync) {
+            work.hard_state = std::exchange(unsaved, std::nullopt);
+            work.configuration = std::exchange(unsaved_configuration, std::nullopt);
+        }
         std::swap(work.entries, ready.entries);
         std::swap(work.after_persist, ready.messages_after_persist);
         writer.submit(work);
@@ -282,16 +278,32 @@ Node::~Node() {
     SLUICE_CHECK(impl_->stopped);
 }
 
+Result<std::unique_ptr<storage::Wal>> Node::open_log(const NodeOptions& options) {
+    SLUICE_CHECK(options.fs != nullptr);
+    return storage::Wal::open(
+        *options.fs, {.dir = options.wal_dir,
+                      .segment_bytes = options.segment_bytes,
+                      .first_segment_bytes = std::min<std::uint64_t>(options.segment_bytes,
+                                                                     limits::kWalFirstSegmentBytes),
+                      .unsafe_no_fsync = options.unsafe_no_fsync});
+}
+
 Result<std::unique_ptr<Node>> Node::open(NodeOptions options, StateMachine& sm) {
-    SLUICE_CHECK(options.fs != nullptr && options.ticks != nullptr);
+    SLUICE_TRY_ASSIGN(auto wal, rt::blocking([&] { return open_log(options); }));
+    return open(std::move(options), sm, std::move(wal));
+}
+
+Result<std::unique_ptr<Node>> Node::open(NodeOptions options, StateMachine& sm,
+                                         std::unique_ptr<storage::Wal> wal) {
+    SLUICE_CHECK(options.fs != nullptr && options.ticks != nullptr && wal != nullptr);
     SLUICE_CHECK(options.member_id != kNoMember && options.proposals_max > 0);
     if (options.initial_voters.empty()) options.initial_voters = {options.member_id};
-    SLUICE_TRY_ASSIGN(auto wal, rt::blocking([&] { return open_log(options); }));
-    RaftOptions core{.id = options.member_id,
-                     .hard_state = wal->hard_state(),
-                     .configuration = wal->configuration(),
-                     .stored = stored_entries(*wal),
-                     .applied = sm.applied_index()};
+    RaftOptions core{
+        .id = options.member_id,
+        .hard_state = wal->hard_state(),
+        .configuration = first_configuration(*wal, options).value_or(wal->configuration()),
+        .stored = stored_entries(*wal),
+        .applied = sm.applied_index()};
     SLUICE_TRY_ASSIGN(auto raft, Raft::create(std::move(core)));
     auto impl = std::make_unique<Impl>(std::move(options), sm, std::move(raft), std::move(wal));
     std::unique_ptr<Node> node(new Node(std::move(impl)));

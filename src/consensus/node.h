@@ -40,6 +40,10 @@
 #include "consensus/types.h"
 #include "io/file.h"
 
+namespace sluice::storage {
+class Wal;
+}
+
 namespace sluice::consensus {
 
 // A change that a local caller wants in the log. The caller owns it and must keep it and the bytes
@@ -127,6 +131,8 @@ struct NodeOptions {
     // can be added.
     std::vector<std::uint64_t> initial_voters = {};
 
+    bool unsafe_no_fsync = false;  // see WalOptions
+
     std::uint64_t snapshot_count = limits::kSnapshotCount;         // entries
     std::uint64_t keep_entries = limits::kSnapshotKeepEntries;     // kept below the mark
     std::uint32_t proposals_max = limits::kProposalsMax;           // not yet applied
@@ -142,6 +148,11 @@ class Node {
     // kUnimplemented: a configuration with more than this one voter.
     // The state machine, fs and ticks must outlive the node.
     static Result<std::unique_ptr<Node>> open(NodeOptions options, StateMachine& sm);
+    // The same in two steps, so that the log is read while others read their files: open_log()
+    // BLOCKS on the disk and may run on any thread, before the runtime; then open() does no I/O.
+    static Result<std::unique_ptr<storage::Wal>> open_log(const NodeOptions& options);
+    static Result<std::unique_ptr<Node>> open(NodeOptions options, StateMachine& sm,
+                                              std::unique_ptr<storage::Wal> wal);
     ~Node();  // stop() must have returned
 
     // Never suspends, never blocks; about 100 ns.

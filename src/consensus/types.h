@@ -13,7 +13,7 @@ using storage::HardState;
 using storage::LogEntry;
 using storage::SnapshotMark;
 
-using MemberId = std::uint64_t;  // random, never reused
+using MemberId = std::uint64_t;  // given at bootstrap, kept in the data directory
 inline constexpr MemberId kNoMember = 0;
 
 enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };

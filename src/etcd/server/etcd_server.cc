@@ -1,8 +1,10 @@
 #include "etcd/server/etcd_server.h"
 
 #include <random>
+#include <thread>
 
 #include "base/limits.h"
+#include "etcd/member_identity.h"
 #include "etcd/server/http_endpoints.h"
 #include "etcd/server/server_metrics.h"
 #include "net/server/http1_protocol.h"
@@ -11,11 +13,9 @@
 namespace sluice::etcd {
 namespace {
 
-std::uint64_t random_id() {
+std::uint64_t random_seed() {
     std::random_device device;
-    std::uint64_t id = 0;
-    while (id == 0) id = (std::uint64_t{device()} << 32) | device();
-    return id;
+    return (std::uint64_t{device()} << 32) | device();
 }
 
 grpc::GrpcConfig grpc_config(const EtcdServerOptions& options, const EtcdServerWorld& world,
@@ -68,20 +68,58 @@ EtcdServer::EtcdServer(EtcdServerOptions options, EtcdServerWorld world)
 EtcdServer::~EtcdServer() = default;
 
 Status EtcdServer::open() {
-    SLUICE_TRY_ASSIGN(directory_, consensus::DataDirectory::open(
-                                      world_.fs, options_.data_dir,
-                                      {.member_id = random_id(), .cluster_id = random_id()}));
+    const MemberIdentity if_new =
+        derive_identity(options_.service.peer_urls, options_.cluster_token);
+    SLUICE_TRY_ASSIGN(directory_,
+                      consensus::DataDirectory::open(
+                          world_.fs, options_.data_dir,
+                          {.member_id = if_new.member_id, .cluster_id = if_new.cluster_id}));
+    if (options_.must_exist && directory_->created()) {
+        return sluice::fail(Code::kFailedPrecondition,
+                            "joining an existing cluster is not supported yet, and there is no "
+                            "member in " +
+                                options_.data_dir);
+    }
+    if (options_.unsafe_no_fsync) {
+        world_.log.warn("the log is not synced: acknowledged writes can be lost with the power");
+    }
     identity_.member_id = directory_->identity().member_id;
     identity_.cluster_id = directory_->identity().cluster_id;
-    SLUICE_TRY_ASSIGN(
-        store_, storage::MvccStore::open({.dir = directory_->store_dir(),
-                                          .memory_limit_bytes = options_.memory_limit_bytes}));
+    SLUICE_TRY(open_files());
     const TimeNs heartbeat_ns = static_cast<TimeNs>(options_.heartbeat_interval_ms) * kMillisecond;
     const int ticks =
         static_cast<int>(options_.election_timeout_ms / options_.heartbeat_interval_ms);
     lessor_ = std::make_unique<Lessor>(
         LessorOptions{.min_ttl_s = min_lease_ttl_s(ticks, heartbeat_ns)}, world_.clock);
     return restore_meta();
+}
+
+consensus::NodeOptions EtcdServer::node_options() const {
+    consensus::NodeOptions node;
+    node.wal_dir = options_.wal_dir.empty() ? directory_->wal_dir() : options_.wal_dir;
+    node.fs = &world_.fs;
+    node.ticks = &world_.ticks;
+    node.member_id = identity_.member_id;
+    node.initial_voters = {identity_.member_id};
+    node.snapshot_count = options_.snapshot_count;
+    node.unsafe_no_fsync = options_.unsafe_no_fsync;
+    return node;
+}
+
+// The log's syncs and the store's files side by side: neither needs the other. A store that a
+// failure leaves behind is empty, or was there before.
+Status EtcdServer::open_files() {
+    Result<std::unique_ptr<storage::Wal>> log;
+    std::jthread log_opener([&] {
+        const Status durable = directory_->make_durable(options_.wal_dir.empty());
+        log = durable ? consensus::Node::open_log(node_options()) : sluice::fail(durable.error());
+    });
+    auto store = storage::MvccStore::open(
+        {.dir = directory_->store_dir(), .memory_limit_bytes = options_.memory_limit_bytes});
+    log_opener.join();
+    SLUICE_TRY_ASSIGN(log_, std::move(log));
+    SLUICE_TRY_ASSIGN(store_, std::move(store));
+    return {};
 }
 
 // Leases and alarms, as the store's meta records have them.
@@ -134,20 +172,14 @@ Status EtcdServer::start_node() {
     watch.revision = store_->current_revision();
     watch.compacted = store_->compacted_revision();
     watch.progress_interval_ns = options_.watch_progress_interval_ns;
-    watch.seed = random_id();
+    watch.seed = random_seed();
     hub_ = std::make_unique<WatchHub>(watch, world_.clock, *history_, *background_);
     state_machine_ = std::make_unique<StateMachine>(StateMachine::Parts{
         *store_, *lessor_, alarms_, *hub_, identity_, world_.log, world_.ticks, metrics_,
         [this] { background_->garbage_made(); }, [this] { background_->leases_changed(); }});
 
-    consensus::NodeOptions node;
-    node.wal_dir = options_.wal_dir.empty() ? directory_->wal_dir() : options_.wal_dir;
-    node.fs = &world_.fs;
-    node.ticks = &world_.ticks;
-    node.member_id = identity_.member_id;
-    node.initial_voters = {identity_.member_id};
-    node.snapshot_count = options_.snapshot_count;
-    SLUICE_TRY_ASSIGN(node_, consensus::Node::open(node, *state_machine_));
+    SLUICE_TRY_ASSIGN(node_,
+                      consensus::Node::open(node_options(), *state_machine_, std::move(log_)));
     store_->on_durable([this](std::uint64_t index) { node_->mark_durable(index); });
     SLUICE_TRY(node_->wait_ready(kNever));
     proposer_.attach(node_.get());
@@ -159,9 +191,11 @@ Status EtcdServer::start_node() {
 
 void EtcdServer::start_services() {
     hub_->set_raft_term(node_->view().term);
-    parts_ = std::make_unique<ServiceParts>(
-        ServiceParts{options_.service, *store_, *node_, proposer_, *lessor_, alarms_, *hub_,
-                     identity_, metrics_, range_bytes_, world_.ticks, world_.clock, world_.log});
+    quota_ = std::make_unique<Quota>(
+        Quota::Parts{*store_, proposer_, identity_, world_.log, options_.service.quota_bytes});
+    parts_ = std::make_unique<ServiceParts>(ServiceParts{
+        options_.service, *store_, *node_, proposer_, *lessor_, alarms_, *quota_, *hub_, identity_,
+        metrics_, range_bytes_, world_.ticks, world_.clock, world_.log});
     add_kv_service(services_, *parts_);
     add_watch_service(services_, *parts_);
     add_lease_service(services_, *parts_);
@@ -179,6 +213,7 @@ void EtcdServer::stop(TimeNs deadline_ns) {
     if (node_) node_->stop();
     if (server_)
         server_->join();  // the calls in flight have been told; the store is theirs till now
+    if (quota_) quota_->join();
     proposer_.attach(nullptr);
     state_machine_.reset();
     // Closing the store flushes it, and the flush is reported to the node: that goes last.

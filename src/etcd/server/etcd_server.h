@@ -1,11 +1,11 @@
 // The etcd face of one member: the log, the store and the services, put together, started and
 // stopped.
 //
-//   EtcdStorage storage = open_storage(...)      // before the runtime: blocks on the disk
+//   EtcdServer server(options, world);
+//   SLUICE_TRY(server.open());              // before the runtime: blocks on the disk
 //   runtime.run([&] {
-//       EtcdServer server(options, parts);
-//       SLUICE_TRY(server.start());              // recovers, leads, listens
-//       wait_for_a_signal();
+//       const Status started = server.start();   // replays, leads, listens
+//       if (started) wait_for_a_signal();
 //       server.stop(deadline_ns);
 //   });
 #pragma once
@@ -28,6 +28,7 @@
 #include "net/grpc/grpc_protocol.h"
 #include "net/server/http_router.h"
 #include "net/server/server.h"
+#include "storage/wal/wal.h"
 
 namespace sluice::etcd {
 
@@ -37,6 +38,8 @@ struct EtcdServerOptions {
     std::string data_dir;
     std::string wal_dir;  // empty: inside data_dir
     std::string cluster_token;
+    bool must_exist = false;       // refuse to make a new data directory
+    bool unsafe_no_fsync = false;  // of the log: see WalOptions
     std::uint64_t snapshot_count = 10'000;
     std::uint64_t memory_limit_bytes = 128ull << 20;
     std::uint64_t heartbeat_interval_ms = 100;
@@ -67,7 +70,8 @@ class EtcdServer {
     EtcdServer(const EtcdServer&) = delete;
     EtcdServer& operator=(const EtcdServer&) = delete;
 
-    // Takes the data directory and opens the store. Blocks on the disk; on any thread, first.
+    // Takes the data directory, opens the log and the store. Blocks on the disk; on any thread,
+    // first.
     Status open();
     // Replays the log, starts serving. On a fiber; returns when clients are served.
     Status start();
@@ -77,6 +81,8 @@ class EtcdServer {
     const std::vector<io::Address>& addresses() const noexcept { return addresses_; }
 
   private:
+    consensus::NodeOptions node_options() const;
+    Status open_files();
     Status restore_meta();
     Status start_node();
     void start_services();
@@ -86,12 +92,14 @@ class EtcdServer {
     EtcdServerWorld world_;
     Identity identity_;
     std::unique_ptr<consensus::DataDirectory> directory_;
+    std::unique_ptr<storage::Wal> log_;  // from open() to start()
     std::unique_ptr<storage::MvccStore> store_;
     OperationMetrics metrics_;
     RequestTimeouts timeouts_;
     Proposer proposer_;
     std::unique_ptr<Lessor> lessor_;
     Alarms alarms_;
+    std::unique_ptr<Quota> quota_;
     MemoryBudget range_bytes_{limits::kRangeBytesInFlight};
     std::unique_ptr<StoreHistory> history_;
     std::unique_ptr<Background> background_;

@@ -15,7 +15,7 @@ namespace {
 
 class KvService {
   public:
-    explicit KvService(ServiceParts& parts) : parts_(parts), reader_(parts), quota_(parts) {}
+    explicit KvService(ServiceParts& parts) : parts_(parts), reader_(parts) {}
 
     void range(grpc::CallRef call, std::string_view bytes) {
         reader_.range(std::move(call), bytes);
@@ -29,7 +29,7 @@ class KvService {
             view = to_view(request);
         }
         Status checked = check(view);
-        if (checked) checked = quota_.admit(bytes.size());
+        if (checked) checked = parts_.quota.admit(bytes.size());
         submit(EntryKind::kPut, std::move(call), bytes, checked);
     }
 
@@ -51,7 +51,7 @@ class KvService {
             return reader_.read_only_txn(std::move(call), std::move(request));
         }
         // Deletes must get through when the store is full: they are what makes room.
-        if (checked && puts_something(request)) checked = quota_.admit(bytes.size());
+        if (checked && puts_something(request)) checked = parts_.quota.admit(bytes.size());
         submit(EntryKind::kTxn, std::move(call), bytes, checked);
     }
 
@@ -86,7 +86,6 @@ class KvService {
 
     ServiceParts& parts_;
     RangeReader reader_;
-    Quota quota_;
 };
 
 }  // namespace

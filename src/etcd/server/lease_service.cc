@@ -14,13 +14,12 @@ using etcdserverpb::LeaseGrantRequest;
 
 class LeaseService {
   public:
-    explicit LeaseService(ServiceParts& parts)
-        : parts_(parts), quota_(parts), random_(std::random_device{}()) {}
+    explicit LeaseService(ServiceParts& parts) : parts_(parts), random_(std::random_device{}()) {}
 
     void grant(grpc::CallRef call, std::string_view bytes) {
         LeaseGrantRequest request;
         if (!parse_request(call, bytes, request)) return;
-        const Status room = quota_.admit(bytes.size());
+        const Status room = parts_.quota.admit(bytes.size());
         if (!room) return call->finish(room.error());
         const auto grant = parts_.lessor.prepare(request.id(), request.ttl(), next_random());
         if (!grant) return call->finish(grant.error());
@@ -77,7 +76,6 @@ class LeaseService {
     }
 
     ServiceParts& parts_;
-    Quota quota_;
     Mutex mutex_;
     std::mt19937_64 random_ SLUICE_GUARDED_BY(mutex_);
 };

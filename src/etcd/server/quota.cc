@@ -13,14 +13,14 @@ constexpr std::uint64_t kRequestsPerMeasure = 64;
 
 Status Quota::admit(std::size_t request_bytes) {
     if (parts_.store.pressure() >= 1) return fail(errors::kRequestTooManyRequests);
-    if (parts_.options.quota_bytes == 0) return {};
+    if (parts_.quota_bytes == 0) return {};
     if (asked_.fetch_add(1, std::memory_order_relaxed) % kRequestsPerMeasure == 0) {
         size_bytes_.store(parts_.store.size_bytes(), std::memory_order_relaxed);
     }
     const std::uint64_t size = size_bytes_.load(std::memory_order_relaxed);
-    if (size + request_bytes <= parts_.options.quota_bytes) return {};
+    if (size + request_bytes <= parts_.quota_bytes) return {};
     if (!raising_.exchange(true)) {
-        rt::spawn([this] { raise_alarm(); }, "quota");
+        raising_fiber_.spawn([this] { raise_alarm(); }, "quota");
     }
     return fail(errors::kNoSpace);
 }
@@ -34,7 +34,7 @@ void Quota::raise_alarm() {
     parts_.log.warn("the store is over its quota, alarm raised",
                     {{"alarm", "NOSPACE"},
                      {"size-bytes", parts_.store.size_bytes()},
-                     {"quota-bytes", parts_.options.quota_bytes},
+                     {"quota-bytes", parts_.quota_bytes},
                      {"raised", raised.has_value()}});
     raising_ = false;
 }

@@ -13,6 +13,7 @@
 #include "etcd/server/alarms.h"
 #include "etcd/server/operation_metrics.h"
 #include "etcd/server/proposer.h"
+#include "etcd/server/quota.h"
 #include "etcd/server/response_header.h"
 #include "etcd/watch_hub.h"
 #include "net/grpc/call.h"
@@ -42,6 +43,7 @@ struct ServiceParts {
     Proposer& proposer;
     Lessor& lessor;
     Alarms& alarms;
+    Quota& quota;
     WatchHub& hub;
     const Identity& identity;
     OperationMetrics& metrics;

@@ -6,6 +6,8 @@
 namespace sluice::http2 {
 namespace {
 constexpr std::uint64_t kDrainPing = 0x736c'7569'6365'0001;  // tells our own PING's answer apart
+// What grpc-go's servers say when they drain: clients put it into their errors' texts.
+constexpr std::string_view kGracefulStop = "graceful_stop";
 
 bool has_payload(const PendingOutput& output) noexcept {
     return !output.data.empty();
@@ -58,7 +60,7 @@ void Session::drain(TimeNs now) {
         return;
     }
     drain_ = DrainStep::kAnnounced;
-    write_goaway(kStreamIdMax, ErrorCode::kNoError, {});
+    write_goaway(kStreamIdMax, ErrorCode::kNoError, kGracefulStop);
     ping(kDrainPing);
 }
 
@@ -72,7 +74,7 @@ bool Session::finish_drain(std::uint64_t ping_payload) {
     if (ping_payload != kDrainPing || drain_ != DrainStep::kAnnounced) return false;
     drain_ = DrainStep::kFinal;
     refuse_above_ = last_peer_id_;
-    write_goaway(last_peer_id_, ErrorCode::kNoError, {});
+    write_goaway(last_peer_id_, ErrorCode::kNoError, kGracefulStop);
     return true;
 }
 

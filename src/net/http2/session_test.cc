@@ -359,11 +359,11 @@ TEST_F(ServerTest, DrainAnnouncesThenRefuses) {
     exchange(request_frame(1, true));
     box.session.drain(box.now);
     const auto frames = box.take_frames();
-    ASSERT_EQ(describe(frames), "GOAWAY 0 2147483647 NO_ERROR ; PING 0; ");
+    ASSERT_EQ(describe(frames), "GOAWAY 0 2147483647 NO_ERROR graceful_stop; PING 0; ");
     EXPECT_FALSE(box.session.drained());
     exchange(request_frame(3, true));  // it was on its way
     EXPECT_EQ(exchange(frame(FrameType::kPing, kFlagAck, 0, frames[1].payload)),
-              "GOAWAY 0 3 NO_ERROR ; ");
+              "GOAWAY 0 3 NO_ERROR graceful_stop; ");
     EXPECT_EQ(exchange(request_frame(5, true)), "RST_STREAM 5 REFUSED_STREAM; ");
     for (StreamId id : {1u, 3u}) {
         EXPECT_FALSE(box.session.drained());

@@ -1,6 +1,5 @@
 #include "storage/mvcc/core.h"
 
-#include <fcntl.h>
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
@@ -13,7 +12,7 @@
 #include <limits>
 
 #include "base/check.h"
-#include "base/syscall.h"
+#include "storage/mvcc/late_sync.h"
 
 namespace sluice::storage {
 namespace {
@@ -56,6 +55,13 @@ class HistoryFilter final : public rocksdb::CompactionFilter {
     const std::atomic<Revision>& floor_;
 };
 
+Error open_error(const rocksdb::Status& status, const std::string& dir) {
+    if (status.ToString().find("LOCK") != std::string::npos) {
+        return {Code::kFailedPrecondition, "store: " + dir + " is in use by another process"};
+    }
+    return engine_error(status, "open " + dir);
+}
+
 class Listener final : public rocksdb::EventListener {
   public:
     explicit Listener(StoreCore& core) : core_(core) {}
@@ -71,22 +77,6 @@ class Listener final : public rocksdb::EventListener {
   private:
     StoreCore& core_;
 };
-
-// A new folder's name survives a power loss only when the folder above it has been synced. The log
-// is released on the store's word, so the store must not be what gets lost.
-Status create_folder(const std::string& dir) {
-    std::error_code error;
-    const bool created = std::filesystem::create_directories(dir, error);
-    if (error) return fail(Code::kInternal, "store: create " + dir + ": " + error.message());
-    if (!created) return {};
-    const std::string parent = std::filesystem::absolute(dir).parent_path().string();
-    const int fd = sys::open(parent.c_str(), O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0) return fail(Error::from_errno(fd, "store: open " + parent));
-    const int synced = sys::fsync(fd);
-    sys::close(fd);
-    if (synced < 0) return fail(Error::from_errno(synced, "store: sync " + parent));
-    return {};
-}
 
 }  // namespace
 
@@ -156,6 +146,7 @@ rocksdb::DBOptions StoreCore::db_options() {
     db_options.stats_dump_period_sec = 0;
     db_options.stats_persist_period_sec = 0;
     db_options.skip_stats_update_on_db_open = true;
+    if (late_sync_env != nullptr) db_options.env = late_sync_env.get();
     db_options.listeners.push_back(std::make_shared<Listener>(*this));
     return db_options;
 }
@@ -189,8 +180,25 @@ rocksdb::ColumnFamilyOptions StoreCore::family_options(bool point_reads) const {
     return family;
 }
 
-Status StoreCore::open() {
-    SLUICE_TRY(create_folder(options.dir));
+// Nothing was ever flushed here: what may lie here is of an earlier start, perhaps not durable, and
+// holds nothing. The log has everything, because only a flush lets it go.
+Status StoreCore::begin_empty() {
+    std::error_code error;
+    std::filesystem::create_directories(options.dir, error);
+    const bool empty = std::filesystem::is_empty(options.dir, error);
+    if (error) {
+        return fail(Code::kInternal, "store: create " + options.dir + ": " + error.message());
+    }
+    if (!empty) {
+        const auto status = rocksdb::DestroyDB(options.dir, rocksdb::Options());
+        if (!status.ok()) return fail(open_error(status, options.dir));
+    }
+    late_sync_env = rocksdb::NewCompositeEnv(
+        std::make_shared<LateSyncFileSystem>(rocksdb::FileSystem::Default(), options.dir));
+    return {};
+}
+
+Result<rocksdb::DB*> StoreCore::open_engine(std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
     auto latest_options = family_options(true);
     auto log_options = family_options(false);
     tombstone_filter = std::make_unique<TombstoneFilter>(collect_floor);
@@ -205,16 +213,16 @@ Status StoreCore::open() {
         {"latest", latest_options},
         {"log", log_options},
     };
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* raw = nullptr;
     const auto status = rocksdb::DB::Open(db_options(), options.dir, families, &handles, &raw);
-    if (!status.ok()) {
-        if (status.ToString().find("LOCK") != std::string::npos) {
-            return fail(Code::kFailedPrecondition,
-                        "store: " + options.dir + " is in use by another process");
-        }
-        return fail(engine_error(status, "open " + options.dir));
-    }
+    if (!status.ok()) return fail(open_error(status, options.dir));
+    return raw;
+}
+
+Status StoreCore::open() {
+    if (!has_table_files(options.dir)) SLUICE_TRY(begin_empty());
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    SLUICE_TRY_ASSIGN(rocksdb::DB* const raw, open_engine(handles));
     db.reset(raw);
     meta = handles[0];
     latest = handles[1];

@@ -12,6 +12,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include <atomic>
@@ -21,6 +22,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "storage/mvcc/hot_cache.h"
@@ -84,6 +86,7 @@ struct StoreCore {
     std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
     std::unique_ptr<const rocksdb::CompactionFilter> tombstone_filter;  // both outlive db
     std::unique_ptr<const rocksdb::CompactionFilter> history_filter;
+    std::unique_ptr<rocksdb::Env> late_sync_env;  // of a store that began empty; outlives db
     std::unique_ptr<rocksdb::DB> db;
     rocksdb::ColumnFamilyHandle* meta = nullptr;
     rocksdb::ColumnFamilyHandle* latest = nullptr;
@@ -110,6 +113,8 @@ struct StoreCore {
     std::atomic<bool> opened{false};
 
   private:
+    Status begin_empty();
+    Result<rocksdb::DB*> open_engine(std::vector<rocksdb::ColumnFamilyHandle*>& handles);
     rocksdb::DBOptions db_options();
     rocksdb::ColumnFamilyOptions family_options(bool point_reads) const;
 };

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -67,8 +68,10 @@ class SegmentPool {
 
     SegmentPool(io::FileSystem& fs, Options options);
     Status find_spares();
-    // A file of zeros under `path`, durable. Ends early with kCancelled when the pool stops.
-    Status write_zeros(const std::string& path, std::uint64_t bytes);
+    // A file of zeros behind `head` under `path`, durable. Ends early with kCancelled when the pool
+    // stops.
+    Status write_zeros(const std::string& path, std::uint64_t bytes,
+                       std::span<const std::byte> head = {});
     void prepare_loop();
     Status prepare_one();
     bool pop_spare(std::uint64_t bytes_min, Spare& out);

@@ -248,7 +248,9 @@ Status Wal::Impl::write(const WalGroup& group, bool new_session) {
     stats.groups += 1;
     stats.written_bytes += blocks.size();
     note_written(group);
-    if (end.offset > segments.back().bytes / 8) pool->want_spare();
+    // A small segment may be the last one that a small log needs.
+    const std::uint64_t bytes = segments.back().bytes;
+    if (end.offset > bytes / (bytes < options.segment_bytes ? 2 : 8)) pool->want_spare();
     return {};
 }
 
@@ -277,7 +279,7 @@ void Wal::Impl::note_written(const WalGroup& group) {
 Status Wal::Impl::sync() {
     if (failed) return fail(*failed);
     if (!unsynced) return {};
-    SLUICE_TRY(keep_failure(active->fdatasync()));
+    if (!options.unsafe_no_fsync) SLUICE_TRY(keep_failure(active->fdatasync()));
     unsynced = false;
     synced_snapshot = snapshot;
     const std::lock_guard lock(mutex);

@@ -46,6 +46,9 @@ struct WalOptions {
     // Prepares the next segment on a thread of its own while the current one fills. Off: a spare is
     // used if there is one, else a small segment is made inline (deterministic tests).
     bool prepare_in_background = true;
+    // sync() does nothing: what it acknowledges survives the process, not a loss of power. A start
+    // after that may find a log that ends before the store, and refuses it.
+    bool unsafe_no_fsync = false;
 };
 
 // One group, in the order in which recovery sees it: truncate_after, entries, the rest.

@@ -303,6 +303,40 @@ TEST_F(WalTest, DiskFullAtTheNextSegmentStopsTheLog) {
     EXPECT_EQ(indexes().size(), 7u);
 }
 
+TEST_F(WalTest, WithoutFsyncTheGroupsAreWrittenAndNotSynced) {
+    using Call = FaultFileSystem::Call;
+    FaultFileSystem fs(1);
+    {
+        auto wal = Wal::open(fs, {.dir = "wal", .unsafe_no_fsync = true});
+        ASSERT_TRUE(wal.has_value()) << wal.error().message();
+        const std::uint64_t syncs = fs.calls(Call::kFdatasync);
+        const HardState state{.term = 1};
+        ASSERT_TRUE((*wal)->write({.hard_state = &state}).has_value());
+        ASSERT_TRUE((*wal)->sync().has_value());
+        EXPECT_EQ(fs.calls(Call::kFdatasync), syncs);
+    }
+    auto wal = Wal::open(fs, {.dir = "wal"});
+    ASSERT_TRUE(wal.has_value()) << wal.error().message();
+    EXPECT_EQ((*wal)->hard_state().term, 1u);
+}
+
+// A cold start waits for these, one after the other.
+TEST_F(WalTest, ANewLogIsThreeSyncs) {
+    using Call = FaultFileSystem::Call;
+    FaultFileSystem fs(1);
+    ASSERT_TRUE(fs.create_dir("wal").has_value());
+    const std::uint64_t before = fs.calls(Call::kFdatasync);
+    const std::uint64_t dirs = fs.calls(Call::kSyncDir);
+    auto wal = Wal::open(fs, {.dir = "wal"});
+    ASSERT_TRUE(wal.has_value());
+    EXPECT_EQ(fs.calls(Call::kFdatasync), before + 1);
+    EXPECT_EQ(fs.calls(Call::kSyncDir), dirs + 1);
+    const HardState state{.term = 1};
+    ASSERT_TRUE((*wal)->write({.hard_state = &state}).has_value());
+    ASSERT_TRUE((*wal)->sync().has_value());
+    EXPECT_EQ(fs.calls(Call::kFdatasync), before + 2);
+}
+
 TEST_F(WalTest, FailedFdatasyncIsFinal) {
     ASSERT_TRUE(append(1, 100).has_value());
     fs_.fail_after(FaultFileSystem::Call::kFdatasync, 0, Error(Code::kInternal, "EIO"));

@@ -1,0 +1,94 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"sluice.test/harness"
+)
+
+// member is what a server says of itself.
+func member(t *testing.T, s *harness.Server) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	answer, err := pb.NewClusterClient(dial(t, s)).MemberList(ctx, &pb.MemberListRequest{})
+	must(t, err)
+	if len(answer.Members) != 1 {
+		t.Fatalf("%s: %v", s.Binary.Label, answer)
+	}
+	m := answer.Members[0]
+	return fmt.Sprintf("cluster %x, member %x %x %s %v", answer.Header.ClusterId, answer.Header.MemberId,
+		m.ID, m.Name, m.PeerURLs)
+}
+
+// TestIdentityIsEtcds: the same flags give the same ids, and the directory keeps them.
+func TestIdentityIsEtcds(t *testing.T) {
+	harness.Guard(t)
+	peers := []string{"http://" + harness.FreeAddress(), "http://" + harness.FreeAddress()}
+	flags := []string{"--name", "green", "--initial-cluster-token", "some token",
+		"--listen-peer-urls", peers[0],
+		"--initial-advertise-peer-urls", strings.Join(peers, ","),
+		"--initial-cluster", "green=" + peers[1] + ",green=" + peers[0]}
+	etcd := start(t, harness.Reference(), harness.Options{Flags: flags})
+	want := member(t, etcd)
+	sluice := start(t, harness.Subject(), harness.Options{Flags: flags})
+	if got := member(t, sluice); got != want {
+		t.Errorf("sluice: %s\netcd:   %s", got, want)
+	}
+	must(t, sluice.Stop())
+	// Other flags later do not make another member of it.
+	again := start(t, harness.Subject(), harness.Options{DataDir: sluice.DataDir,
+		Flags: append(flags, "--initial-cluster-token", "another", "--initial-cluster-state", "existing")})
+	if got := member(t, again); got != want {
+		t.Errorf("after a restart: %s, want %s", got, want)
+	}
+}
+
+// refused starts the server, which must not start, and returns its log.
+func refused(t *testing.T, want string, flags ...string) string {
+	t.Helper()
+	s, err := harness.Launch(harness.Subject(), harness.Options{Flags: flags, MayEnd: true})
+	must(t, err)
+	t.Cleanup(s.Remove)
+	if end := exitOf(t, s); end != want {
+		t.Errorf("%v ended with %s, want %s; its log: %s", flags, end, want, s.LogTail(2000))
+	}
+	return strings.TrimSpace(s.LogTail(2000))
+}
+
+func TestFlagsThatAreRefused(t *testing.T) {
+	harness.Guard(t)
+	for _, c := range []struct{ status, log, flags string }{
+		{"exit status 2", "--no-such-flag", "--no-such-flag"},
+		{"exit status 2", "--max-txn-ops", "--max-txn-ops many"},
+		{"exit status 2", "--initial-cluster", "--initial-cluster default=http://127.0.0.1:1"},
+		{"exit status 2", "--log-format", "--log-format xml"},
+		{"exit status 1", "joining an existing cluster", "--initial-cluster-state existing"},
+		{"exit status 1", "--auto-compaction-retention", "--auto-compaction-mode revision --auto-compaction-retention 1h"},
+	} {
+		log := refused(t, c.status, strings.Fields(c.flags)...)
+		if strings.Contains(log, "\n") || !strings.Contains(log, c.log) {
+			t.Errorf("%s: want one line with %q, got %s", c.flags, c.log, log)
+		}
+	}
+}
+
+// TestUnsafeNoFsync: it says so, and what was acknowledged survives the process all the same.
+func TestUnsafeNoFsync(t *testing.T) {
+	harness.Guard(t)
+	s := start(t, harness.Subject(), harness.Options{Flags: []string{"--unsafe-no-fsync"},
+		Env: []string{"SLUICE_FAULT=fdatasync_error_after=2"}}) // MEMBER, and the segment
+	if log := s.LogTail(2000); !strings.Contains(log, "the log is not synced") {
+		t.Errorf("no warning: %s", log)
+	}
+	put(t, s, "key")
+	s.Kill()
+	if !keys(t, start(t, harness.Subject(), harness.Options{DataDir: s.DataDir}))["key"] {
+		t.Error("the key is gone")
+	}
+}
