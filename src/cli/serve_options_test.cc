@@ -22,7 +22,7 @@ struct Row {
 };
 
 template <class T>
-Has field(T ServeOptions::* member, std::type_identity_t<T> expected) {
+Has field(T ServeOptions::* member, const std::type_identity_t<T>& expected) {
     return [=](const ServeOptions& options) { return options.*member == expected; };
 }
 
