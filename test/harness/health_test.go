@@ -104,3 +104,14 @@ func TestAnUnaskedEndIsAProblem(t *testing.T) {
 	<-expected.Exited()
 	one(t, "")
 }
+
+func TestAStartThatFailsLeavesNothingBehind(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	if _, err := Launch(Binary{Label: "sluice", Path: "/nonexistent"}, Options{}); err == nil {
+		t.Fatal("a program that is not there was started")
+	}
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) != 0 {
+		t.Fatalf("left behind: %v, %v", left, err)
+	}
+	one(t, "")
+}

@@ -146,6 +146,9 @@ func Launch(b Binary, o Options) (*Server, error) {
 	if err := s.cmd.Start(); err != nil {
 		s.health.expectEnd()
 		s.health.processEnded(nil)
+		if o.DataDir == "" {
+			s.Remove()
+		}
 		return nil, err
 	}
 	s.Pid = s.cmd.Process.Pid
