@@ -1,7 +1,10 @@
-// What must not grow with the number of keys: memory, and what a start reads.
+// What must not grow or wait: memory with the number of keys, a start with the number of keys, the
+// writer with what compactions do.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
+#include <map>
 #include <random>
 #include <string>
 #include <thread>
@@ -38,6 +41,10 @@ class Writer {
             ASSERT_TRUE(applier_.put(key_of(i), value, 0));
             applier_.end_txn(nullptr);
         }
+        commit();
+    }
+    void compact(Revision revision) {
+        ASSERT_TRUE(applier_.compact(revision));
         commit();
     }
 
@@ -112,6 +119,58 @@ TEST(Bounds, MemoryFollowsTheLimitNotTheKeys) {
     EXPECT_EQ(store->stats().keys, 60'000);
     // Full pressure is three times the share; a group and a memtable's arena may come on top.
     EXPECT_LE(largest, 3 * plan.memtables + plan.memtable_one);
+}
+
+std::uint64_t stalls(const MvccStore& store) {
+    std::uint64_t sum = 0;
+    for (auto* family : {store.core().meta, store.core().latest, store.core().log}) {
+        std::map<std::string, std::string> stats;
+        EXPECT_TRUE(
+            store.core().db->GetMapProperty(family, rocksdb::DB::Properties::kCFStats, &stats));
+        for (const char* name : {"io_stalls.total_stop", "io_stalls.total_slowdown"}) {
+            EXPECT_TRUE(stats.contains(name)) << name;
+            sum += std::stoull(stats[name]);
+        }
+    }
+    return sum;
+}
+
+TEST(Bounds, CompactionsNeverStopTheWriter) {
+    TemporaryDir dir;
+    auto store = open_store(dir.path());
+    Writer writer(*store);
+    std::atomic<bool> collecting{false};
+    std::atomic<bool> stop{false};
+    std::atomic<int> collections{0};
+    std::thread collector([&] {
+        while (!stop) {
+            if (store->collected_revision() >= store->compacted_revision()) {
+                std::this_thread::yield();
+                continue;
+            }
+            collecting = true;
+            EXPECT_TRUE(store->collect_garbage());
+            collecting = false;
+            ++collections;
+        }
+    });
+    const std::string value(500, 'v');
+    int during = 0;  // commits that began and ended within one collection
+    for (int round = 0; (collections < 5 || during < 50) && round < 20'000; ++round) {
+        if (round % 100 == 99) writer.compact(store->current_revision() - 10);
+        // As the server's admission does it: the memory that waits for flushes is bounded there.
+        while (store->pressure() >= 1) std::this_thread::yield();
+        const int before = collections;
+        const bool began = collecting;
+        writer.put(round % 10 * 50, 50, value);
+        during += began && collecting && collections == before ? 1 : 0;
+        if (testing::Test::HasFailure()) break;
+    }
+    stop = true;
+    collector.join();
+    EXPECT_GE(collections, 5);
+    EXPECT_GE(during, 50);
+    EXPECT_EQ(stalls(*store), 0u);
 }
 
 }  // namespace
