@@ -94,6 +94,7 @@ struct Node::Impl {
     std::atomic<bool> failed{false};
     bool stopped = false;
     sync::Group fibers{nullptr};
+    Recovered recovered;
 
     // For view(): written by the loop, relaxed, each value by itself.
     std::atomic<std::uint64_t> term{0};
@@ -304,11 +305,21 @@ Result<std::unique_ptr<Node>> Node::open(NodeOptions options, StateMachine& sm,
         .configuration = first_configuration(*wal, options).value_or(wal->configuration()),
         .stored = stored_entries(*wal),
         .applied = sm.applied_index()};
+    const storage::Wal::Stats log = wal->stats();
+    const Recovered recovered{.last_index = wal->last_index(),
+                              .applied_index = sm.applied_index(),
+                              .cut_bytes = log.cut_bytes,
+                              .segments = log.segments};
     SLUICE_TRY_ASSIGN(auto raft, Raft::create(std::move(core)));
     auto impl = std::make_unique<Impl>(std::move(options), sm, std::move(raft), std::move(wal));
+    impl->recovered = recovered;
     std::unique_ptr<Node> node(new Node(std::move(impl)));
     node->impl_->start();
     return node;
+}
+
+const Node::Recovered& Node::recovered() const noexcept {
+    return impl_->recovered;
 }
 
 Status Node::propose(Proposal* proposal) {

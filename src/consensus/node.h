@@ -187,6 +187,15 @@ class Node {
     // and the thread have ended when it returns. Call once, on a fiber.
     void stop();
 
+    // What open() found.
+    struct Recovered {
+        std::uint64_t last_index = 0;     // of the log
+        std::uint64_t applied_index = 0;  // of the state machine; what is above it is applied again
+        std::uint64_t cut_bytes = 0;      // of a group that a crash left incomplete
+        std::uint64_t segments = 0;       // files
+    };
+    const Recovered& recovered() const noexcept;
+
     struct View {
         std::uint64_t member_id = 0;
         std::uint64_t leader_id = 0;  // 0: none

@@ -5,10 +5,12 @@ package durability
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -40,6 +42,7 @@ func TestKill(t *testing.T) {
 	s := start(t, harness.Options{})
 	f := newFleet()
 	from, acked, doubts, done := int64(2), 0, 0, 0
+	var found restarts
 	for round := 1; round <= *kills; round++ {
 		if err := f.start(context.Background(), s); err != nil {
 			t.Fatal(err)
@@ -58,6 +61,7 @@ func TestKill(t *testing.T) {
 			t.Fatalf("seed %d, restart %d: %v", seed, round, err)
 		}
 		*s = *again
+		found.add(t, s)
 		last, happened := check(t, f, s, from, fmt.Sprintf("seed %d, round %d", seed, round))
 		done += happened
 		from = last + 1
@@ -65,8 +69,8 @@ func TestKill(t *testing.T) {
 	if acked == 0 {
 		t.Fatal("no operation was ever acknowledged: nothing was tested")
 	}
-	fmt.Printf("durability: %d kills, %d acknowledged and all there; of %d in doubt %d had happened\n",
-		*kills, acked, doubts, done)
+	fmt.Printf("durability: %d kills, %d acknowledged and all there; of %d in doubt %d had happened; %v\n",
+		*kills, acked, doubts, done, &found)
 }
 
 // check reads the history since from and compares; it returns the newest revision.
@@ -83,6 +87,46 @@ func check(t *testing.T, f *fleet, s *harness.Server, from int64, where string) 
 		t.Fatalf("%s: %v", where, err)
 	}
 	return h.last, done
+}
+
+// restarts counts what the server says at its starts that it found in its log.
+type restarts struct {
+	starts, cuts, replays     int   // with a torn group cut off; with entries to apply again
+	entriesReplayed, cutBytes int64 // over all of them
+}
+
+func (r *restarts) add(t *testing.T, s *harness.Server) {
+	t.Helper()
+	r.starts++
+	if s.Binary.IsEtcd() {
+		return
+	}
+	for line := range strings.Lines(s.LogTail(1 << 20)) {
+		var found struct {
+			Message string `json:"msg"`
+			Last    int64  `json:"last_index"`
+			Applied int64  `json:"applied_index"`
+			Cut     int64  `json:"cut_bytes"`
+		}
+		if json.Unmarshal([]byte(line), &found) != nil || found.Message != "recovered from the log" {
+			continue
+		}
+		if found.Cut > 0 {
+			r.cuts++
+		}
+		if found.Last > found.Applied {
+			r.replays++
+		}
+		r.cutBytes += found.Cut
+		r.entriesReplayed += found.Last - found.Applied
+		return
+	}
+	t.Fatalf("the server does not say what it found in its log: %s", s.LogTail(2000))
+}
+
+func (r *restarts) String() string {
+	return fmt.Sprintf("of %d restarts %d cut a torn group (%d bytes), %d applied entries again (%d)",
+		r.starts, r.cuts, r.cutBytes, r.replays, r.entriesReplayed)
 }
 
 func start(t *testing.T, o harness.Options) *harness.Server {

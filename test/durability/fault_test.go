@@ -99,6 +99,7 @@ func TestPowerLoss(t *testing.T) {
 	o := harness.Options{}
 	from, acked, lost, sectors := int64(2), 0, 0, 0
 	whole, nothing, torn := 0, 0, 0 // what was left of the last groups
+	var found restarts
 	for round := 1; round <= rounds; round++ {
 		o.Env = []string{"LD_PRELOAD=" + library, fmt.Sprint("FAULT_LOSE=", 20+random.IntN(300)),
 			fmt.Sprint("FAULT_SEED=", random.Uint32()>>2<<2+uint32(round%4))}
@@ -127,6 +128,7 @@ func TestPowerLoss(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", where, err)
 		}
+		found.add(t, again)
 		last, _ := check(t, f, again, from, where)
 		from = last + 1
 		again.Kill()
@@ -135,9 +137,9 @@ func TestPowerLoss(t *testing.T) {
 		}
 	}
 	fmt.Printf("durability: %d power losses, %d of %d unsynced sectors lost, last groups: %d whole, %d torn, "+
-		"%d gone; %d acknowledged and all there\n",
-		rounds, lost, sectors, whole, torn, nothing, acked)
-	if acked == 0 || torn == 0 || nothing == 0 {
-		t.Error("nothing acknowledged, nothing torn, or nothing gone: nothing was tested")
+		"%d gone; %d acknowledged and all there; %v\n",
+		rounds, lost, sectors, whole, torn, nothing, acked, &found)
+	if acked == 0 || torn == 0 || nothing == 0 || found.cuts == 0 {
+		t.Error("nothing acknowledged, nothing torn, nothing gone, or no torn group cut: nothing was tested")
 	}
 }

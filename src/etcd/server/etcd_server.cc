@@ -180,6 +180,11 @@ Status EtcdServer::start_node() {
 
     SLUICE_TRY_ASSIGN(node_,
                       consensus::Node::open(node_options(), *state_machine_, std::move(log_)));
+    const auto& recovered = node_->recovered();
+    world_.log.info("recovered from the log", {{"last_index", recovered.last_index},
+                                               {"applied_index", recovered.applied_index},
+                                               {"cut_bytes", recovered.cut_bytes},
+                                               {"segments", recovered.segments}});
     store_->on_durable([this](std::uint64_t index) { node_->mark_durable(index); });
     SLUICE_TRY(node_->wait_ready(kNever));
     proposer_.attach(node_.get());

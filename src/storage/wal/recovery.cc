@@ -202,6 +202,10 @@ Status Scan::check_tail(const SegmentInfo& info, SegmentReader& reader) {
         offset += record->header.extent();
         if (record->header.last) break;
     }
+    // The record that broke off counts too, if what is left of it says that it is of this group.
+    SLUICE_TRY_ASSIGN(const auto head, reader.view(offset, kRecordHeaderBytes));
+    const auto torn = decode_record_header(head);
+    if (torn && torn->group == out_.end.group) offset += torn->extent();
     out_.cut_bytes = offset - out_.end.offset;
     return {};
 }

@@ -108,7 +108,7 @@ class Wal {
         std::uint64_t segments_created = 0;
         std::uint64_t segments_recycled = 0;
         std::uint64_t segments = 0;   // live now
-        std::uint64_t cut_bytes = 0;  // torn tail found by open()
+        std::uint64_t cut_bytes = 0;  // torn tail found by open(); 0 where nothing tells it
     };
     Stats stats() const;
 

@@ -216,6 +216,19 @@ TEST_F(WalTest, TornTailIsCut) {
     EXPECT_THAT(indexes(), testing::ElementsAre(1, 2, 3, 4));
 }
 
+TEST_F(WalTest, TheRecordThatBrokeOffCountsAsCut) {
+    ASSERT_TRUE(append(1, 100).has_value());
+    ASSERT_TRUE(append(1, 3000).has_value());
+    fs_.overwrite(segment(1), 2 * kBlock + kBlock / 2, std::string(kBlock / 2, '\0'));
+    reopen();
+    EXPECT_EQ(wal_->last_index(), 1u);
+    EXPECT_EQ(wal_->stats().cut_bytes, wal::kRecordHeaderBytes + wal::kEntryHeaderBytes + 3000);
+    ASSERT_TRUE(append(1, 3000).has_value());
+    reopen();
+    EXPECT_EQ(wal_->last_index(), 2u);
+    EXPECT_EQ(wal_->stats().cut_bytes, 0u);
+}
+
 TEST_F(WalTest, RemainsOfACutGroupDoNotCompleteALaterOne) {
     ASSERT_TRUE(append(2, 4096 - 2 * 48, 1).has_value());  // two records, 2 blocks
     const std::string old_group = fs_.contents(segment(1)).substr(kBlock, 2 * kBlock);
