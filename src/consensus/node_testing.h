@@ -16,6 +16,7 @@
 #include "consensus/doorbell.h"
 #include "consensus/node.h"
 #include "io/file.h"
+#include "io/forwarding_file_system.h"
 #include "rt/runtime.h"
 
 namespace sluice::consensus {
@@ -67,9 +68,9 @@ class ListMachine : public StateMachine {
 };
 
 // Passes everything on; while closed, an fdatasync waits in the kernel's place.
-class GatedFileSystem final : public io::FileSystem {
+class GatedFileSystem final : public io::ForwardingFileSystem {
   public:
-    explicit GatedFileSystem(io::FileSystem& below) : below_(below) {}
+    using ForwardingFileSystem::ForwardingFileSystem;
 
     void close_gate();
     void open_gate();
@@ -78,22 +79,8 @@ class GatedFileSystem final : public io::FileSystem {
     void pass();  // called by its files
 
     Result<std::unique_ptr<io::File>> open(const std::string& path, io::OpenMode mode) override;
-    Status rename(const std::string& from, const std::string& to) override {
-        return below_.rename(from, to);
-    }
-    Status remove(const std::string& path) override { return below_.remove(path); }
-    Status create_dir(const std::string& path) override { return below_.create_dir(path); }
-    Result<bool> exists(const std::string& path) override { return below_.exists(path); }
-    Result<std::vector<std::string>> list(const std::string& path) override {
-        return below_.list(path);
-    }
-    Status sync_dir(const std::string& path) override { return below_.sync_dir(path); }
-    Result<std::unique_ptr<io::FileLock>> lock(const std::string& path) override {
-        return below_.lock(path);
-    }
 
   private:
-    io::FileSystem& below_;
     std::mutex mutex_;
     std::condition_variable changed_;
     bool closed_ = false;

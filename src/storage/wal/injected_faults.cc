@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "io/forwarding_file_system.h"
 
 namespace sluice::storage {
 namespace {
@@ -179,9 +180,10 @@ void BrokenFile::lose_power() {
     std::abort();
 }
 
-class BrokenFileSystem final : public io::FileSystem {
+class BrokenFileSystem final : public io::ForwardingFileSystem {
   public:
-    BrokenFileSystem(io::FileSystem& below, const Plan& plan) : below_(below), injector_(plan) {}
+    BrokenFileSystem(io::FileSystem& below, const Plan& plan)
+        : ForwardingFileSystem(below), injector_(plan) {}
 
     Result<std::unique_ptr<io::File>> open(const std::string& path, io::OpenMode mode) override {
         // What is held back is written from memory that has no alignment.
@@ -189,22 +191,8 @@ class BrokenFileSystem final : public io::FileSystem {
         SLUICE_TRY_ASSIGN(auto file, below_.open(path, mode));
         return std::make_unique<BrokenFile>(injector_, std::move(file), path);
     }
-    Status rename(const std::string& from, const std::string& to) override {
-        return below_.rename(from, to);
-    }
-    Status remove(const std::string& path) override { return below_.remove(path); }
-    Status create_dir(const std::string& path) override { return below_.create_dir(path); }
-    Result<bool> exists(const std::string& path) override { return below_.exists(path); }
-    Result<std::vector<std::string>> list(const std::string& path) override {
-        return below_.list(path);
-    }
-    Status sync_dir(const std::string& path) override { return below_.sync_dir(path); }
-    Result<std::unique_ptr<io::FileLock>> lock(const std::string& path) override {
-        return below_.lock(path);
-    }
 
   private:
-    io::FileSystem& below_;
     Injector injector_;
 };
 
