@@ -15,6 +15,10 @@ namespace {
 constexpr std::string_view kMagic = "SLUICEWL";
 constexpr std::size_t kHeaderCrcAt = 64;
 constexpr std::uint32_t kPayloadBytesMax = limits::kWalEntryBytesMax + kEntryHeaderBytes;
+// Groups, indexes and sessions are counted up by one and never get here: whoever adds to a number
+// that was read need not think of overflow.
+constexpr std::uint64_t kNumberEnd = std::uint64_t{1} << 62;
+constexpr std::uint32_t kSessionEnd = std::uint32_t{1} << 31;
 
 std::uint32_t record_seed(std::uint64_t sequence) {
     std::array<std::byte, 8> bytes;
@@ -79,13 +83,17 @@ std::optional<SegmentHeader> decode_segment_header(std::span<const std::byte> bl
     if (load_le32(from + kHeaderCrcAt) != crc32c::extend(0, block.first(kHeaderCrcAt))) {
         return std::nullopt;
     }
-    return SegmentHeader{.session = load_le32(from + 12),
-                         .sequence = load_le64(from + 16),
-                         .segment_bytes = load_le64(from + 24),
-                         .first_group = load_le64(from + 32),
-                         .previous_end = load_le64(from + 40),
-                         .next_index = load_le64(from + 48),
-                         .previous_term = load_le64(from + 56)};
+    const SegmentHeader header{.session = load_le32(from + 12),
+                               .sequence = load_le64(from + 16),
+                               .segment_bytes = load_le64(from + 24),
+                               .first_group = load_le64(from + 32),
+                               .previous_end = load_le64(from + 40),
+                               .next_index = load_le64(from + 48),
+                               .previous_term = load_le64(from + 56)};
+    const bool plausible = header.session < kSessionEnd && header.first_group < kNumberEnd &&
+                           header.next_index > 0 && header.next_index < kNumberEnd;
+    if (!plausible) return std::nullopt;
+    return header;
 }
 
 std::optional<std::uint32_t> claimed_version(std::span<const std::byte> block) {
@@ -115,7 +123,8 @@ std::optional<RecordHeader> decode_record_header(std::span<const std::byte> byte
     const auto flags = std::to_integer<std::uint8_t>(from[21]);
     const std::uint32_t payload_bytes = load_le32(from + 4);
     if (!is_record_type(type) || flags > 1 || load_le16(from + 22) != 0 ||
-        payload_bytes > kPayloadBytesMax) {
+        payload_bytes > kPayloadBytesMax || load_le64(from + 8) >= kNumberEnd ||
+        load_le32(from + 16) >= kSessionEnd) {
         return std::nullopt;
     }
     return RecordHeader{.crc = load_le32(from),

@@ -1,0 +1,60 @@
+#include "storage/wal/format.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <functional>
+
+namespace sluice::storage::wal {
+namespace {
+
+constexpr SegmentHeader kHeader{.session = 3,
+                                .sequence = 7,
+                                .segment_bytes = 1 << 20,
+                                .first_group = 40,
+                                .previous_end = 8192,
+                                .next_index = 90,
+                                .previous_term = 2};
+
+std::optional<SegmentHeader> coded(const SegmentHeader& header) {
+    std::array<std::byte, kBlockBytes> block;
+    encode_segment_header(header, block);
+    return decode_segment_header(block);
+}
+
+TEST(SegmentHeader, IsReadAsWritten) {
+    EXPECT_EQ(coded(kHeader), kHeader);
+}
+
+// An index of 0 stopped the process in an assertion instead of being reported as damage.
+TEST(SegmentHeader, WithNumbersThatNoWriterCountsToIsUnreadable) {
+    const std::function<void(SegmentHeader&)> edits[] = {
+        [](SegmentHeader& h) { h.next_index = 0; },
+        [](SegmentHeader& h) { h.next_index = UINT64_MAX; },
+        [](SegmentHeader& h) { h.first_group = UINT64_MAX; },
+        [](SegmentHeader& h) { h.session = UINT32_MAX; },
+    };
+    for (const auto& edit : edits) {
+        SegmentHeader header = kHeader;
+        edit(header);
+        EXPECT_FALSE(coded(header).has_value());
+    }
+}
+
+TEST(RecordHeader, WithNumbersThatNoWriterCountsToIsNoRecord) {
+    std::array<std::byte, kRecordHeaderBytes> bytes;
+    const RecordHeader header{.group = 5, .session = 2, .type = RecordType::kSession, .last = true};
+    seal_record(bytes, header, 1);
+    ASSERT_TRUE(decode_record_header(bytes).has_value());
+    RecordHeader late = header;
+    late.session = UINT32_MAX;
+    seal_record(bytes, late, 1);
+    EXPECT_FALSE(decode_record_header(bytes).has_value());
+    late = header;
+    late.group = UINT64_MAX;
+    seal_record(bytes, late, 1);
+    EXPECT_FALSE(decode_record_header(bytes).has_value());
+}
+
+}  // namespace
+}  // namespace sluice::storage::wal
