@@ -4,7 +4,8 @@
 #   x.cc        goes into the library (headers only: an interface library)
 #   x_test.cc   goes into the test program  NAME_test   (GoogleTest; one ctest entry a test case)
 #   x_bench.cc  goes into the bench program NAME_bench  (Google Benchmark)
-#   x_fuzz.cc   is one libFuzzer program    NAME_x_fuzz (preset fuzz; a plain build skips it)
+#   x_fuzz.cc   is one libFuzzer program    NAME_x_fuzz (preset fuzz); other presets build it as
+#               NAME_x_fuzz_replay, a test over the inputs in test/corpus/NAME_x_fuzz
 # Test code that several test files share lies in x_testing.h / x_testing.cc: it is linked into
 # tests, benches and fuzzers of this folder, and as sluice_NAME_testing into those of others.
 include(GoogleTest)
@@ -57,6 +58,18 @@ function(sluice_layer NAME)
     endforeach()
     return()
   endif()
+  foreach(fuzzer ${fuzzers})
+    get_filename_component(stem ${fuzzer} NAME_WE)
+    set(corpus ${PROJECT_SOURCE_DIR}/test/corpus/${NAME}_${stem})
+    if(EXISTS ${corpus})
+      add_executable(${NAME}_${stem}_replay ${fuzzer} ${PROJECT_SOURCE_DIR}/test/corpus/replay.cc)
+      target_compile_options(${NAME}_${stem}_replay PRIVATE ${SLUICE_WARNINGS})
+      target_link_libraries(${NAME}_${stem}_replay PRIVATE ${support} ${ARG_FUZZ_DEPS})
+      add_test(NAME corpus.${NAME}_${stem} COMMAND ${NAME}_${stem}_replay ${corpus})
+      set_tests_properties(corpus.${NAME}_${stem} PROPERTIES TIMEOUT 300
+                           ${SLUICE_TEST_ENVIRONMENT})
+    endif()
+  endforeach()
   if(tests)
     add_executable(${NAME}_test ${tests})
     target_compile_options(${NAME}_test PRIVATE ${SLUICE_WARNINGS})

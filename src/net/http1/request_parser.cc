@@ -232,11 +232,13 @@ void RequestParser::apply_header(const RequestHeader& header) {
         if (has_host_) fail(400, "two host headers");
         has_host_ = true;
     } else if (header.name == "connection") {
+        // In any order, and in any number of headers: "close" wins (RFC 9112 section 9.3).
         if (has_token(header.value, "close")) {
-            request_.keep_alive = false;
+            has_close_ = true;
         } else if (request_.minor_version == 0 && has_token(header.value, "keep-alive")) {
             request_.keep_alive = true;
         }
+        if (has_close_) request_.keep_alive = false;
     } else if (header.name == "expect") {
         if (equals_ignoring_case(header.value, "100-continue")) {
             expects_continue_ = request_.minor_version == 1;

@@ -109,6 +109,7 @@ class RequestParser {
     State state_ = State::kHead;
     bool has_content_length_ = false;
     bool has_host_ = false;
+    bool has_close_ = false;
     bool expects_continue_ = false;
 };
 

@@ -73,6 +73,11 @@ TEST(RequestParser, KeepAliveFollowsTheConnectionHeader) {
     EXPECT_FALSE(keep_alive("GET / HTTP/1.1\r\nHost: a\r\nConnection: TE, Close\r\n\r\n"));
     EXPECT_TRUE(keep_alive("GET / HTTP/1.1\r\nHost: a\r\nConnection: closed\r\n\r\n"));
     EXPECT_TRUE(keep_alive("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
+    for (const std::string version : {"1.0", "1.1"}) {
+        const std::string head = "GET / HTTP/" + version + "\r\nHost: a\r\n";
+        EXPECT_FALSE(keep_alive(head + "Connection: keep-alive, close\r\n\r\n"));
+        EXPECT_FALSE(keep_alive(head + "Connection: close\r\nConnection: keep-alive\r\n\r\n"));
+    }
 }
 
 TEST(RequestParser, ExpectContinueIsReportedOnce) {
