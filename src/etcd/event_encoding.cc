@@ -35,7 +35,6 @@ EncodedBatch::EncodedBatch(const storage::EventBatch& batch) : revision_(batch.r
         size += wire::int_size(kEventType, 1) + wire::pair_size(kEventKv, event.kv);
         if (has_previous(event)) size += wire::pair_size(kEventPrevKv, event.prev);
     }
-    SLUICE_CHECK(size <= UINT32_MAX);
     bytes_.reserve(size);
     events_.reserve(batch.events.size());
     for (const Event& event : batch.events) append(event);
@@ -51,14 +50,14 @@ void EncodedBatch::append(const Event& event) {
     const bool with_previous = has_previous(event);
 
     Place place;
-    place.begin = static_cast<std::uint32_t>(bytes_.size());
+    place.begin = bytes_.size();
     place.change_size = static_cast<std::uint32_t>(head + kv);
     place.previous_size =
         with_previous ? static_cast<std::uint32_t>(wire::pair_size(kEventPrevKv, event.prev)) : 0;
     // The key is the first field of kv.
     const std::size_t key_head =
         wire::bytes_size(wire::kKeyValueKey, event.kv.key) - event.kv.key.size();
-    place.key_begin = static_cast<std::uint32_t>(place.begin + head + key_head);
+    place.key_offset = static_cast<std::uint32_t>(head + key_head);
     place.key_size = static_cast<std::uint32_t>(event.kv.key.size());
     place.is_delete = event.type == Event::Type::kDelete;
 

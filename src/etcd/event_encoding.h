@@ -32,7 +32,8 @@ class EncodedBatch {
     storage::Revision revision() const { return revision_; }
     std::uint32_t size() const { return static_cast<std::uint32_t>(events_.size()); }
     std::string_view key(std::uint32_t event) const {
-        return view(events_[event].key_begin, events_[event].key_size);
+        const Place& place = events_[event];
+        return view(place.begin + place.key_offset, place.key_size);
     }
     bool is_delete(std::uint32_t event) const { return events_[event].is_delete; }
     // Fields 1 and 2 of mvccpb.Event.
@@ -51,15 +52,15 @@ class EncodedBatch {
 
   private:
     struct Place {
-        std::uint32_t begin = 0;
+        std::size_t begin = 0;  // a delete of a range may be longer than 4 GiB; no event is
         std::uint32_t change_size = 0;
         std::uint32_t previous_size = 0;
-        std::uint32_t key_begin = 0;
+        std::uint32_t key_offset = 0;  // from begin
         std::uint32_t key_size = 0;
         bool is_delete = false;
     };
 
-    std::string_view view(std::uint32_t begin, std::uint32_t size) const {
+    std::string_view view(std::size_t begin, std::size_t size) const {
         return std::string_view(bytes_).substr(begin, size);
     }
     void append(const storage::Event& event);
