@@ -2,7 +2,7 @@
 # test/run.sh [SUITE...]: what proves the server through clients that we did not write. Builds the
 # reference etcd, runs every suite at test length against $SLUICE_BIN (build/release/sluice) and
 # ends with "N passed, N failed". The logs stay in build/test/logs. Suites:
-#   style conformance model durability bad_input process etcdctl python npm
+#   style conformance model durability bad_input process h2spec etcdctl python npm
 # TEST_KILLS (20) and TEST_SECONDS (400, of one Go suite) are for servers that are slower or for
 # more of them. Any suite fails when the server ends unasked or prints a sanitizer's report.
 set -uo pipefail
@@ -78,8 +78,9 @@ if command -v go >/dev/null; then
     wanted durability && suite durability go_test durability -kills "${TEST_KILLS:-20}"
     wanted bad_input && suite bad_input go_test bad_input
     wanted process && suite process go_test process
+    wanted h2spec && suite h2spec timeout 300 test/h2spec/run.sh
 else
-    echo "no Go: conformance, model, durability, bad_input and process are NOT run"
+    echo "no Go: conformance, model, durability, bad_input, process and h2spec are NOT run"
 fi
 if wanted etcdctl; then
     if [ ${#etcdctls[@]} -gt 0 ]; then
