@@ -220,7 +220,8 @@ Result<rocksdb::DB*> StoreCore::open_engine(std::vector<rocksdb::ColumnFamilyHan
 }
 
 Status StoreCore::open() {
-    if (!has_table_files(options.dir)) SLUICE_TRY(begin_empty());
+    SLUICE_TRY_ASSIGN(const bool flushed_before, has_table_files(options.dir));
+    if (!flushed_before) SLUICE_TRY(begin_empty());
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     SLUICE_TRY_ASSIGN(rocksdb::DB* const raw, open_engine(handles));
     db.reset(raw);

@@ -1,8 +1,8 @@
 #include "storage/mvcc/late_sync.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -127,12 +127,17 @@ IOStatus LateSyncFileSystem::sync_directory(const std::string& path, IODebugCont
     return status;
 }
 
-bool has_table_files(const std::string& dir) {
+Result<bool> has_table_files(const std::string& dir) {
     std::error_code error;
-    const std::filesystem::directory_iterator begin(dir, error);
-    if (error) return false;
-    return std::any_of(begin, std::filesystem::directory_iterator(),
-                       [](const auto& file) { return is_table_file(file.path().native()); });
+    std::filesystem::directory_iterator file(dir, error);
+    if (error == std::errc::no_such_file_or_directory) return false;
+    bool found = false;
+    while (!error && !found && file != std::filesystem::directory_iterator()) {
+        found = is_table_file(file->path().native());
+        file.increment(error);
+    }
+    if (error) return fail(Code::kInternal, "store: list " + dir + ": " + error.message());
+    return found;
 }
 
 }  // namespace sluice::storage

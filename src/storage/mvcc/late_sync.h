@@ -22,6 +22,8 @@
 #include <mutex>
 #include <string>
 
+#include "base/result.h"
+
 namespace sluice::storage {
 
 class LateSyncFileSystem final : public rocksdb::FileSystemWrapper {
@@ -56,7 +58,8 @@ class LateSyncFileSystem final : public rocksdb::FileSystemWrapper {
     std::atomic<bool> syncing_{false};
 };
 
-// Is there a table file in the folder? Without one a store holds nothing.
-bool has_table_files(const std::string& dir);
+// Is there a table file in the folder? Without one a store holds nothing, and neither does a folder
+// that does not exist. Any other error is one: who cannot see a store must not take it for empty.
+Result<bool> has_table_files(const std::string& dir);
 
 }  // namespace sluice::storage

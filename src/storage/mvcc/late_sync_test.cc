@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <set>
 
@@ -184,7 +185,7 @@ TEST_F(LateSync, NoTableFileIsNamedWhenTheRestCannotBeSynced) {
     ledger_.fail_syncs = true;
     EXPECT_FALSE(db_->Flush({}).ok());
     EXPECT_FALSE(ledger_.table_named);
-    EXPECT_FALSE(has_table_files(dir_.path("store")));
+    EXPECT_FALSE(has_table_files(dir_.path("store")).value());
 }
 
 // The lock is fcntl's: a descriptor of LOCK that is opened and closed would give it up.
@@ -218,7 +219,7 @@ TEST(EmptyStore, WhateverIsLeftOfItIsMadeAnew) {
             applier.end_txn(nullptr);
             ASSERT_TRUE(applier.commit(1, 1));
         }
-        ASSERT_FALSE(has_table_files(store_dir));
+        ASSERT_FALSE(has_table_files(store_dir).value());
         unsigned n = round;
         for (const auto& file : fs::directory_iterator(store_dir)) {
             if (n++ % 3 == 0)
@@ -231,6 +232,15 @@ TEST(EmptyStore, WhateverIsLeftOfItIsMadeAnew) {
         EXPECT_EQ((*store)->applied_index(), 0u);
         EXPECT_EQ((*store)->current_revision(), 1);
     }
+}
+
+TEST(EmptyStore, AFolderThatCannotBeListedIsNotEmpty) {
+    TemporaryDir dir;
+    EXPECT_FALSE(has_table_files(dir.path("absent")).value());
+    std::ofstream(dir.path("file")) << "no folder";
+    EXPECT_FALSE(has_table_files(dir.path("file")).has_value());
+    EXPECT_FALSE(MvccStore::open({.dir = dir.path("file")}).has_value());
+    EXPECT_TRUE(fs::is_regular_file(dir.path("file")));
 }
 
 TEST(EmptyStore, IsNotTakenFromItsOwner) {
