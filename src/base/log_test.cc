@@ -83,14 +83,15 @@ TEST_F(Log, CutsALongLine) {
     EXPECT_TRUE(only_line().ends_with("...(cut)"));
 }
 
+void log_fatal(const Clock& clock) {
+    auto stderr_sink = open_log_sink("stderr");
+    const Logger log(**stderr_sink, clock, LogLevel::kInfo, LogFormat::kJson);
+    log.fatal("the log is corrupt", {{"segment", 7}});
+}
+
 TEST_F(Log, FatalWritesBeforeItEndsTheProcess) {
-    EXPECT_EXIT(
-        {
-            auto stderr_sink = open_log_sink("stderr");
-            const Logger log(**stderr_sink, clock, LogLevel::kInfo, LogFormat::kJson);
-            log.fatal("the log is corrupt", {{"segment", 7}});
-        },
-        ::testing::ExitedWithCode(1), "\"level\":\"fatal\".*the log is corrupt.*\"segment\":7");
+    EXPECT_EXIT(log_fatal(clock), ::testing::ExitedWithCode(1),
+                "\"level\":\"fatal\".*the log is corrupt.*\"segment\":7");
 }
 
 TEST(LogLevels, AreParsedByName) {
