@@ -92,14 +92,13 @@ TEST_F(NodeTest, ProposalsAreAppliedInOrderAndComeBackAfterARestart) {
     });
 }
 
+// That a group is one write and one fdatasync: WalTest.OneGroupIsOneWriteAndOneFdatasync. Not
+// counted here, where the next segment is prepared on the same disk meanwhile.
 TEST_F(NodeTest, WhatArrivesDuringAnFdatasyncIsOneGroup) {
     run_fibers([&] {
         ListMachine sm;
         auto node = open(sm);
         const std::uint64_t before = node->counters().groups;
-        using Disk = FaultFileSystem::Call;
-        const std::uint64_t writes = disk_.calls(Disk::kWrite);
-        const std::uint64_t syncs = disk_.calls(Disk::kFdatasync);
         gate_.close_gate();
         Call first("first");
         ASSERT_TRUE(node->propose(&first).has_value());
@@ -118,9 +117,6 @@ TEST_F(NodeTest, WhatArrivesDuringAnFdatasyncIsOneGroup) {
         for (Call& call : calls) EXPECT_TRUE(call.wait().has_value());
         EXPECT_EQ(node->counters().groups, before + 2);
         EXPECT_EQ(node->group_entries().max(), 100u);
-        // One write and one fdatasync each.
-        EXPECT_EQ(disk_.calls(Disk::kWrite), writes + 2);
-        EXPECT_EQ(disk_.calls(Disk::kFdatasync), syncs + 2);
         node->stop();
         EXPECT_EQ(node->counters().proposals_pending, 0u);
     });

@@ -285,6 +285,38 @@ TEST_P(PollerTest, OtherThreadsMayAddAndRemove) {
 
 // Threads add, feed, remove and destroy while the worker polls: under TSan and ASan this checks
 // that remove() really ends the callback.
+struct Inquirer final : Watch {
+    explicit Inquirer(int fd) : Watch(fd, &Inquirer::on_ready) {}
+    static void on_ready(Watch& watch, std::uint32_t) {
+        auto& self = static_cast<Inquirer&>(watch);
+        self.runs = true;
+        while (!self.is_being_removed) std::this_thread::yield();
+        for (int i = 0; i < 100; ++i) {
+            self.knew_its_poller = self.knew_its_poller && self.poller() != nullptr;
+            std::this_thread::yield();
+        }
+    }
+    std::atomic<bool> runs{false};
+    std::atomic<bool> is_being_removed{false};
+    bool knew_its_poller = true;
+};
+
+TEST_P(PollerTest, ACallbackKnowsItsPollerWhileAnotherThreadRemoves) {
+    Pair pair;
+    pair.feed();
+    Inquirer watch(pair.ours.get());
+    ASSERT_TRUE(poller_->add(watch, kReadable).has_value());
+    std::thread other([&] {
+        while (!watch.runs) std::this_thread::yield();
+        watch.is_being_removed = true;
+        poller_->remove(watch);
+    });
+    EXPECT_TRUE(poll_until([&] { return watch.runs.load(); }));
+    other.join();
+    EXPECT_TRUE(watch.knew_its_poller);
+    EXPECT_FALSE(watch.registered());
+}
+
 TEST_P(PollerTest, StressOfRegistrations) {
     std::atomic<int> running{3};
     std::vector<std::thread> threads;

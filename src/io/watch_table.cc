@@ -60,11 +60,12 @@ void WatchTable::erase(Watch& watch) noexcept {
         ++slot.generation;
         slot.next_free = first_free_;
         first_free_ = watch.slot_;
-        watch.poller_ = nullptr;
         size_.fetch_sub(1, std::memory_order_relaxed);
     }
-    if (on_worker()) return;
-    while (running_.load(std::memory_order_acquire) == &watch) sched_yield();
+    if (!on_worker()) {
+        while (running_.load(std::memory_order_acquire) == &watch) sched_yield();
+    }
+    watch.poller_ = nullptr;  // not before: the callback may ask for it
 }
 
 bool WatchTable::dispatch(Token token, std::uint32_t events) {
