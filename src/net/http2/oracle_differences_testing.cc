@@ -40,7 +40,8 @@ bool pads_too_much(const Step& step) {
 // DATA or HEADERS on a stream that the client has ended, that was reset, or whose id was skipped.
 // RFC 9113 sections 5.1 and 5.1.1 ask for a stream or connection error STREAM_CLOSED or
 // PROTOCOL_ERROR, or for silence, depending on how the stream ended and on how long a server
-// remembers; nghttp2 remembers other streams than we do, and escalates.
+// remembers; nghttp2 remembers other streams than we do, and escalates. Payload beyond the
+// connection's window is a connection error of its own, whatever became of the stream.
 bool is_about_closed_stream(const Case& c, bool has_list) {
     if (!c.step.is(FrameType::kData) && !c.step.is(FrameType::kHeaders)) return false;
     if (!c.model.is_closed(c.id())) return false;
@@ -48,6 +49,7 @@ bool is_about_closed_stream(const Case& c, bool has_list) {
         if (reaction.end)
             return reaction.end == ErrorCode::kStreamClosed ||
                    reaction.end == ErrorCode::kProtocolError ||
+                   (reaction.end == ErrorCode::kFlowControlError && c.step.is(FrameType::kData)) ||
                    (reaction.end == ErrorCode::kFrameSizeError && lacks_room(c.step)) ||
                    (reaction.end == ErrorCode::kCompressionError && !has_list);
         const bool resets = reaction.resets.contains(c.id());

@@ -152,9 +152,11 @@ std::optional<LogEntry> decode_entry(std::span<const std::byte> payload) {
     if (payload.size() < kEntryHeaderBytes) return std::nullopt;
     const std::uint64_t type = load_le64(payload.data() + 16);
     if (type > static_cast<std::uint64_t>(EntryType::kConfChangeV2)) return std::nullopt;
+    const std::uint64_t index = load_le64(payload.data() + 8);
+    if (index == 0 || index >= kNumberEnd) return std::nullopt;
     const auto body = payload.subspan(kEntryHeaderBytes);
     return LogEntry{.term = load_le64(payload.data()),
-                    .index = load_le64(payload.data() + 8),
+                    .index = index,
                     .type = static_cast<EntryType>(type),
                     .head = {},
                     .body = {reinterpret_cast<const char*>(body.data()), body.size()}};

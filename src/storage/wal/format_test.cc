@@ -56,5 +56,16 @@ TEST(RecordHeader, WithNumbersThatNoWriterCountsToIsNoRecord) {
     EXPECT_FALSE(decode_record_header(bytes).has_value());
 }
 
+// Entries up to UINT64_MAX and on from 0 looked like one run that ends before it begins.
+TEST(Entry, WithAnIndexThatNoWriterCountsToIsMalformed) {
+    for (const std::uint64_t index : {std::uint64_t{0}, UINT64_MAX}) {
+        std::array<std::byte, kEntryHeaderBytes> bytes;
+        encode_entry_header({.term = 1, .index = 5, .type = EntryType::kNormal}, bytes);
+        ASSERT_TRUE(decode_entry(bytes).has_value());
+        encode_entry_header({.term = 1, .index = index, .type = EntryType::kNormal}, bytes);
+        EXPECT_FALSE(decode_entry(bytes).has_value()) << index;
+    }
+}
+
 }  // namespace
 }  // namespace sluice::storage::wal
