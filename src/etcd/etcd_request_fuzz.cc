@@ -26,8 +26,6 @@ namespace sluice::etcd {
 namespace {
 
 namespace pb = ::etcdserverpb;
-using google::protobuf::Arena;
-using google::protobuf::Descriptor;
 using google::protobuf::FileDescriptor;
 using google::protobuf::Message;
 using google::protobuf::MessageFactory;
