@@ -162,13 +162,17 @@ class Comparison {
         if (!ours_.session.is_open(id)) ours_.session.release(id);
         ours_.session.produce(ours_.now);
         // Of a stream that a command closes, only nghttp2 tells the application.
-        const Reaction mine = reaction(ours_.take_bytes(), {});
+        Reaction mine = reaction(ours_.take_bytes(), {});
         Reaction other = reaction(theirs, {});
         // Only nghttp2 grants a window to a client that has ended the stream.
         const std::string grant = "WINDOW_UPDATE " + std::to_string(id) + " ";
         if (!model_.open.contains(id))
             std::erase_if(other.others,
                           [&](const auto& frame) { return frame.starts_with(grant); });
+        // After a GOAWAY and the last stream nghttp2 grants nothing more, and stops.
+        if (!theirs_.wants_input())
+            std::erase_if(mine.others,
+                          [](const auto& frame) { return frame.starts_with("WINDOW_UPDATE 0 "); });
         ours_.events.clear();
         theirs_.events.clear();
         for (const auto& [body, bytes] : mine.data) body_left_ -= bytes;
