@@ -207,6 +207,8 @@ std::string_view settings_difference(const Case& c) {
     }
     if ((ids.contains(8) || ids.contains(9)) && (!c.ours.end || c.both_end()))
         return "settings that we do not know (RFC 8441, RFC 9218)";
+    if (ids.size() > 1 && c.both_end_with(ErrorCode::kFlowControlError, ErrorCode::kProtocolError))
+        return "two faulty settings in one frame: either may be named";
     if (repeats && c.ours.end) return "nghttp2 reads only the last of equal settings";
     if (ids.contains(4) && c.ours.end == ErrorCode::kFlowControlError && !c.theirs.end &&
         !c.theirs.resets.empty() && std::ranges::all_of(c.theirs.resets, [](const auto& reset) {
