@@ -25,8 +25,7 @@
 
 namespace sluice::consensus {
 
-// Proposals accepted and neither applied nor dropped. Counters only: relaxed, but that `count` goes
-// last (release), for who waits for 0 (acquire, Node::stop).
+// Proposals accepted and neither applied nor dropped. Counters only: relaxed.
 struct PendingProposals {
     std::atomic<std::uint64_t> count{0};
     std::atomic<std::uint64_t> bytes{0};
@@ -40,7 +39,7 @@ struct PendingProposals {
 
     void subtract(std::uint64_t proposals, std::uint64_t payload) noexcept {
         bytes.fetch_sub(payload, std::memory_order_relaxed);
-        count.fetch_sub(proposals, std::memory_order_release);
+        count.fetch_sub(proposals, std::memory_order_relaxed);
     }
 };
 

@@ -312,7 +312,7 @@ TEST_F(NodeTest, MoreThanOneVoterIsRefused) {
 }
 
 // Another thread's propose() may be about to be refused when stop() looks at what is pending.
-TEST_F(NodeTest, RefusalsWhileItStopsAreWaitedFor) {
+TEST_F(NodeTest, OthersMayBeRefusedWhileItStops) {
     const std::string body(limits::kWalEntryBytesMax + 1, 'x');
     run_fibers([&] {
         for (int round = 0; round < 30; ++round) {
