@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fuzz_input_testing.h"
 #include "base/memory_budget.h"
 #include "etcd/entry.h"
 #include "etcd/event_encoding.h"
@@ -29,17 +30,10 @@ namespace pb = ::etcdserverpb;
 using storage::Event;
 using storage::KeyValue;
 
-class Input {
+class Input : public FuzzInput {
   public:
-    explicit Input(std::string_view bytes) : rest_(bytes) {}
+    using FuzzInput::FuzzInput;
 
-    bool empty() const { return rest_.empty(); }
-    std::uint8_t byte() {
-        if (rest_.empty()) return 0;
-        const auto value = static_cast<std::uint8_t>(rest_.front());
-        rest_.remove_prefix(1);
-        return value;
-    }
     // Up to 64 bits: a byte says how many follow.
     std::uint64_t number() {
         std::uint64_t value = 0;
@@ -50,8 +44,7 @@ class Input {
     // Some bytes, repeated: long strings cost no long input.
     std::string text() {
         const std::uint8_t shape = byte();
-        const std::string part(rest_.substr(0, shape & 15));
-        rest_.remove_prefix(part.size());
+        const std::string part(take(shape & 15));
         std::string text = part;
         for (unsigned more = shape >> 4; more > 0; --more) text += text.size() > 4000 ? "" : text;
         return text;
@@ -64,9 +57,6 @@ class Input {
                 .version = integer(),
                 .lease = integer()};
     }
-
-  private:
-    std::string_view rest_;
 };
 
 void require(const char* what, std::string_view ours, const google::protobuf::Message& theirs) {

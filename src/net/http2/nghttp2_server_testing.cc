@@ -8,15 +8,10 @@
 
 #include "base/byte_order.h"
 #include "base/check.h"
+#include "net/http2/nghttp2_testing.h"
 
 namespace sluice::http2 {
 namespace {
-
-nghttp2_nv field(std::string_view name, std::string_view value) {
-    return {const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(name.data())),
-            const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(value.data())),
-            name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
-}
 
 std::string_view text(const std::uint8_t* bytes, std::size_t size) {
     return {reinterpret_cast<const char*>(bytes), size};
@@ -91,7 +86,7 @@ struct Nghttp2Server::Callbacks {
         stream.to_send -= part;
         if (stream.to_send > 0) return static_cast<ssize_t>(part);
         *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        const nghttp2_nv trailers[] = {field("grpc-status", "0")};
+        const nghttp2_nv trailers[] = {nghttp2_field("grpc-status", "0")};
         SLUICE_CHECK(nghttp2_submit_trailer(session, id, trailers, 1) == 0);
         return static_cast<ssize_t>(part);
     }
@@ -159,14 +154,14 @@ std::string Nghttp2Server::feed(std::string_view bytes) {
 }
 
 std::string Nghttp2Server::respond(std::int32_t stream) {
-    const nghttp2_nv fields[] = {field(":status", "200")};
+    const nghttp2_nv fields[] = {nghttp2_field(":status", "200")};
     SLUICE_CHECK(nghttp2_submit_response(session_, stream, fields, 1, nullptr) == 0);
     return send();
 }
 
 std::string Nghttp2Server::send_body(std::int32_t stream, std::size_t bytes) {
     streams_[stream].to_send = bytes;
-    const nghttp2_nv fields[] = {field(":status", "200")};
+    const nghttp2_nv fields[] = {nghttp2_field(":status", "200")};
     nghttp2_data_provider provider{};
     provider.read_callback = Callbacks::read_body;
     SLUICE_CHECK(nghttp2_submit_response(session_, stream, fields, 1, &provider) == 0);

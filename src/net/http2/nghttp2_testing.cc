@@ -7,15 +7,12 @@
 #include "base/check.h"
 
 namespace sluice::http2 {
-namespace {
 
-nghttp2_nv field(std::string_view name, std::string_view value) {
+nghttp2_nv nghttp2_field(std::string_view name, std::string_view value) {
     return {const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(name.data())),
             const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(value.data())),
             name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
 }
-
-}  // namespace
 
 struct NghttpPeer::Callbacks {
     static NghttpPeer& peer(void* user) { return *static_cast<NghttpPeer*>(user); }
@@ -67,7 +64,7 @@ struct NghttpPeer::Callbacks {
             *flags = NGHTTP2_DATA_FLAG_EOF;
             if (self.is_server_) {
                 *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-                const nghttp2_nv trailers[] = {field("grpc-status", "0")};
+                const nghttp2_nv trailers[] = {nghttp2_field("grpc-status", "0")};
                 SLUICE_CHECK(nghttp2_submit_trailer(session, stream, trailers, 1) == 0);
             }
         }
@@ -98,12 +95,12 @@ NghttpPeer::~NghttpPeer() {
 }
 
 std::int32_t NghttpPeer::request(std::string_view path, std::string body) {
-    const nghttp2_nv fields[] = {field(":method", "POST"),
-                                 field(":scheme", "http"),
-                                 field(":path", path),
-                                 field(":authority", "test"),
-                                 field("content-type", "application/grpc"),
-                                 field("te", "trailers")};
+    const nghttp2_nv fields[] = {nghttp2_field(":method", "POST"),
+                                 nghttp2_field(":scheme", "http"),
+                                 nghttp2_field(":path", path),
+                                 nghttp2_field(":authority", "test"),
+                                 nghttp2_field("content-type", "application/grpc"),
+                                 nghttp2_field("te", "trailers")};
     nghttp2_data_provider provider{};
     provider.read_callback = Callbacks::read_body;
     const std::int32_t stream =
@@ -115,8 +112,8 @@ std::int32_t NghttpPeer::request(std::string_view path, std::string body) {
 
 void NghttpPeer::submit_body(std::int32_t stream, bool is_response) {
     SLUICE_CHECK(is_response);
-    const nghttp2_nv fields[] = {field(":status", "200"),
-                                 field("content-type", "application/grpc")};
+    const nghttp2_nv fields[] = {nghttp2_field(":status", "200"),
+                                 nghttp2_field("content-type", "application/grpc")};
     nghttp2_data_provider provider{};
     provider.read_callback = Callbacks::read_body;
     SLUICE_CHECK(nghttp2_submit_response(session_, stream, fields, std::size(fields), &provider) ==

@@ -11,6 +11,9 @@
 
 namespace sluice::http2 {
 
+// Views of both, for the time of a call.
+nghttp2_nv nghttp2_field(std::string_view name, std::string_view value);
+
 class NghttpPeer {
   public:
     struct Call {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/fuzz_input_testing.h"
 #include "net/http2/hpack_integer.h"
 #include "net/http2/session_testing.h"
 
@@ -43,29 +44,20 @@ constexpr std::size_t kRequestFields = 4;  // the first ones make a request
 
 class Compiler {
   public:
-    explicit Compiler(std::string_view program) : rest_(program) {}
+    explicit Compiler(std::string_view program) : input_(program) {}
 
     std::vector<Action> compile() {
         const std::uint8_t start = byte();
         if ((start & 1) == 0) bytes(std::string(kClientPreface));
         if ((start & 2) == 0) bytes(settings_frame({}));
-        while (!rest_.empty() && actions_.size() < kActionsMax) operation();
+        while (!input_.empty() && actions_.size() < kActionsMax) operation();
         return std::move(actions_);
     }
 
   private:
-    std::uint8_t byte() {
-        if (rest_.empty()) return 0;
-        const auto value = static_cast<std::uint8_t>(rest_.front());
-        rest_.remove_prefix(1);
-        return value;
-    }
+    std::uint8_t byte() { return input_.byte(); }
     std::uint32_t two() { return static_cast<std::uint32_t>(byte()) << 8 | byte(); }
-    std::string take(std::size_t size) {
-        const std::string part(rest_.substr(0, size));
-        rest_.remove_prefix(part.size());
-        return part;
-    }
+    std::string take(std::size_t size) { return std::string(input_.take(size)); }
     // A number of the wire: small ones as they are, and the corners of 31 and 32 bits.
     std::uint32_t number() {
         static constexpr std::uint32_t kCorners[] = {
@@ -244,7 +236,7 @@ class Compiler {
         }
     }
 
-    std::string_view rest_;
+    FuzzInput input_;
     std::vector<Action> actions_;
     StreamId last_id_ = static_cast<StreamId>(-1);  // the first request opens stream 1
 };

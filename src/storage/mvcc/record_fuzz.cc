@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/fuzz_input_testing.h"
 #include "storage/mvcc/record.h"
 
 namespace {
@@ -41,21 +42,6 @@ void read_any(std::string_view bytes) {
     }
 }
 
-class Input {
-  public:
-    explicit Input(std::string_view bytes) : rest_(bytes) {}
-    bool empty() const { return rest_.empty(); }
-    std::uint8_t byte() {
-        if (rest_.empty()) return 0;
-        const auto value = static_cast<std::uint8_t>(rest_.front());
-        rest_.remove_prefix(1);
-        return value;
-    }
-
-  private:
-    std::string_view rest_;
-};
-
 // The newest version before the last whose depth is a multiple of 8, 64, ...
 void check_jumps(const RecordView& record, const std::vector<Position>& history) {
     std::size_t step = 1;
@@ -82,7 +68,7 @@ void check_log_entry(const RecordView& record, std::string_view bytes) {
 }
 
 // A history of one key: each byte pair is a version.
-void write_history(Input input) {
+void write_history(FuzzInput input) {
     std::vector<Position> history;
     std::string previous;
     RecordView last;
@@ -125,6 +111,6 @@ void write_history(Input input) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view bytes(reinterpret_cast<const char*>(data), size);
     read_any(bytes);
-    write_history(Input(bytes));
+    write_history(FuzzInput(bytes));
     return 0;
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/fuzz_input_testing.h"
 #include "storage/wal/fault_file_testing.h"
 #include "storage/wal/format.h"
 #include "storage/wal/recovery.h"
@@ -34,12 +35,12 @@ std::span<std::byte> bytes_of(std::string& text) {
 
 class LogMaker {
   public:
-    explicit LogMaker(std::string_view program) : rest_(program) {}
+    explicit LogMaker(std::string_view program) : input_(program) {}
 
     void make(io::FileSystem& fs) {
         SLUICE_CHECK(fs.create_dir("wal").has_value());
         begin_segment();
-        while (!rest_.empty() && sequence_ <= kSegmentsMax) operation();
+        while (!input_.empty() && sequence_ <= kSegmentsMax) operation();
         end_group();
         for (std::size_t i = 0; i < files_.size(); ++i) {
             auto file = fs.open("wal/" + segment_name(i + 1), io::OpenMode::kCreateNew);
@@ -52,12 +53,7 @@ class LogMaker {
     }
 
   private:
-    std::uint8_t byte() {
-        if (rest_.empty()) return 0;
-        const auto value = static_cast<std::uint8_t>(rest_.front());
-        rest_.remove_prefix(1);
-        return value;
-    }
+    std::uint8_t byte() { return input_.byte(); }
     // The number that belongs here, or one that differs by up to 4, or a corner.
     std::uint64_t near(std::uint64_t value) {
         const std::uint8_t how = byte();
@@ -169,7 +165,7 @@ class LogMaker {
         }
     }
 
-    std::string_view rest_;
+    FuzzInput input_;
     std::vector<std::string> files_;
     RecordHeader header_;
     std::uint64_t sequence_ = 0;
