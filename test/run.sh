@@ -43,8 +43,10 @@ suite() {
     grep -E '^(model|durability|disk full|bad input|process|npm etcd3): ' "$log" | sed 's/^/    /'
     grep -E -A1 '^ *--- SKIP' "$log" | grep -v '^--' | sed 's/^/    /'
     if [ "$f" -gt 0 ]; then
-        echo "    ---- the end of $log:"
-        tail -n "${TEST_LOG_LINES:-60}" "$log" | cut -c1-600 | sed 's/^/    /'
+        echo "    ---- of $log, before each failure and the end:"
+        { grep -B "${TEST_LOG_LINES:-40}" -E '^ *(--- FAIL|panic: |FAILED )' "$log" | head -n 120
+          echo "..."
+          tail -n "${TEST_LOG_LINES:-40}" "$log"; } | cut -c1-600 | sed 's/^/    /'
     fi
     passed=$((passed + p)) failed=$((failed + f))
 }
