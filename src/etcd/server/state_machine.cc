@@ -1,12 +1,13 @@
 #include "etcd/server/state_machine.h"
 
 #include "base/limits.h"
+#include "rt/blocking.h"
 
 namespace sluice::etcd {
 
 StateMachine::StateMachine(Parts parts)
     : parts_(std::move(parts)),
-      batch_(parts_.store),
+      batch_(parts_.store, [](const auto& body) { rt::blocking(body); }),
       applier_(batch_, parts_.lessor, parts_.alarms, parts_.identity, parts_.metrics) {}
 
 void StateMachine::apply(std::span<const consensus::CommittedEntry> entries) {

@@ -28,7 +28,7 @@ KeyValue copy_pair(std::string_view key, const RecordView& record) {
 }  // namespace
 
 struct Applier::Impl {
-    explicit Impl(MvccStore& s) : store(s), core(s.core()) {
+    Impl(MvccStore& s, BlockingCall call) : store(s), core(s.core()), blocking(call) {
         SLUICE_CHECK(!core.applier_open.exchange(true));
         revision = core.visible.load();
         compacted = core.compacted.load();
@@ -39,9 +39,14 @@ struct Applier::Impl {
     Overlay overlay() const { return {pending, batch.Data()}; }
     Revision read_revision() const { return changes > 0 ? revision + 1 : revision; }
 
+    // Reads by read(tier), a Result of Lookup or ReadStep: in memory, and where that would block
+    // once more on the disk, away from the caller's thread. The second call goes on or starts anew.
+    template <class Read>
+    auto tiered(Read&& read) const -> decltype(read(ReadTier::kAny));
     // Calls use(bytes of the key's newest record, empty if there is none).
     template <class Use>
     Status with_newest(std::size_t hash, std::string_view key, Use&& use);
+    Status scan_whole(const RangeQuery& query, Revision at, RangeProgress& progress, KvSink& sink);
     Position next_position();
     void log_change(Position position, bool is_delete, std::string_view key,
                     std::string_view previous);
@@ -58,6 +63,7 @@ struct Applier::Impl {
 
     MvccStore& store;
     StoreCore& core;
+    const BlockingCall blocking;
     rocksdb::WriteBatch batch;
     Pending pending;
     std::map<std::string, std::optional<std::string>, std::less<>> meta;  // of this group
@@ -72,6 +78,17 @@ struct Applier::Impl {
     std::string scratch;
 };
 
+template <class Read>
+auto Applier::Impl::tiered(Read&& read) const -> decltype(read(ReadTier::kAny)) {
+    auto step = read(ReadTier::kMemory);
+    using Step = std::remove_cvref_t<decltype(*step)>;
+    if (step && *step == Step::kWouldBlock) {
+        blocking([&] { step = read(ReadTier::kAny); });
+        SLUICE_CHECK(!step || *step != Step::kWouldBlock);
+    }
+    return step;
+}
+
 template <class Use>
 Status Applier::Impl::with_newest(std::size_t hash, std::string_view key, Use&& use) {
     if (const auto* entry = pending.find(hash, key)) {
@@ -79,9 +96,21 @@ Status Applier::Impl::with_newest(std::size_t hash, std::string_view key, Use&& 
         return {};
     }
     if (core.hot.with(hash, key, use)) return {};
-    SLUICE_TRY_ASSIGN(const Lookup found,
-                      core.engine_get(core.latest, key, ReadTier::kAny, hold.pinned));
+    SLUICE_TRY_ASSIGN(const Lookup found, tiered([&](ReadTier tier) {
+                          return core.engine_get(core.latest, key, tier, hold.pinned);
+                      }));
     use(found == Lookup::kFound ? to_view(hold.pinned) : std::string_view{});
+    return {};
+}
+
+Status Applier::Impl::scan_whole(const RangeQuery& query, Revision at, RangeProgress& progress,
+                                 KvSink& sink) {
+    SLUICE_TRY_ASSIGN(const ReadStep step, tiered([&](ReadTier tier) {
+                          const Overlay changes_so_far = overlay();
+                          return scan_slice({core, tier, &changes_so_far}, query, at, kWholeRange,
+                                            progress, sink);
+                      }));
+    SLUICE_CHECK(step == ReadStep::kDone);
     return {};
 }
 
@@ -160,7 +189,8 @@ void Applier::Impl::reset() {
     meta.clear();
 }
 
-Applier::Applier(MvccStore& store) : impl_(std::make_unique<Impl>(store)) {}
+Applier::Applier(MvccStore& store, BlockingCall blocking)
+    : impl_(std::make_unique<Impl>(store, blocking)) {}
 Applier::~Applier() = default;
 
 bool Applier::in_txn() const noexcept {
@@ -275,21 +305,22 @@ Result<std::int64_t> Applier::Impl::delete_many(const KeyRange& range,
         std::string_view bytes;
     };
     std::vector<Victim> victims;
-    {
+    SLUICE_TRY(tiered([&](ReadTier tier) -> Result<Lookup> {
         const Overlay changes_so_far = overlay();
-        const View view(core, ReadTier::kAny, &changes_so_far);
-        LatestScan scan(view, range.begin, range.bound());
+        const View view(core, tier, &changes_so_far);
+        // What the first try found is kept; its last key is met again, and is the newest there.
+        LatestScan scan(view, victims.empty() ? range.begin : victims.back().key, range.bound());
         auto step = scan.seek();
         for (; step && *step == Lookup::kFound; step = scan.next()) {
             RecordView record;
             if (!parse_record(scan.record(), record)) return fail(damaged_error("record"));
             if (record.tombstone) continue;
+            if (!victims.empty() && victims.back().key == scan.key()) continue;
             victims.push_back(
                 {pending.arena().copy(scan.key()), pending.arena().copy(scan.record())});
         }
-        if (!step) return fail(step.error());
-        SLUICE_CHECK(*step == Lookup::kAbsent);
-    }
+        return step;
+    }));
     for (const Victim& victim : victims) {
         RecordView record;
         SLUICE_CHECK(parse_record(victim.bytes, record));
@@ -306,10 +337,10 @@ Result<std::int64_t> Applier::delete_range(std::string_view key, std::string_vie
 }
 
 Result<bool> Applier::get(std::string_view key, KvSink& sink) {
-    const Overlay overlay = impl_->overlay();
-    const View view(impl_->core, ReadTier::kAny, &overlay);
-    SLUICE_TRY_ASSIGN(const Lookup found, point_read(view, key, read_revision(), sink));
-    SLUICE_CHECK(found != Lookup::kWouldBlock);
+    SLUICE_TRY_ASSIGN(const Lookup found, impl_->tiered([&](ReadTier tier) {
+        const Overlay overlay = impl_->overlay();
+        return point_read({impl_->core, tier, &overlay}, key, read_revision(), sink);
+    }));
     return found == Lookup::kFound;
 }
 
@@ -317,14 +348,10 @@ Status Applier::range(const RangeQuery& query, RangeResult& out) {
     out = {};
     if (query.revision > read_revision()) return fail(future_error());
     if (query.revision > 0 && query.revision < impl_->compacted) return fail(compacted_error());
-    const Overlay overlay = impl_->overlay();
-    const View view(impl_->core, ReadTier::kAny, &overlay);
     const Revision at = query.revision > 0 ? query.revision : read_revision();
     RangeProgress progress;
     CollectSink sink(out.kvs);
-    SLUICE_TRY_ASSIGN(const ReadStep step,
-                      scan_slice(view, query, at, kWholeRange, progress, sink));
-    SLUICE_CHECK(step == ReadStep::kDone);
+    SLUICE_TRY(impl_->scan_whole(query, at, progress, sink));
     out.count = progress.count;
     out.more = !query.needs_sort() && query.limit > 0 && progress.matched > query.limit;
     out.revision = read_revision();
@@ -333,18 +360,15 @@ Status Applier::range(const RangeQuery& query, RangeResult& out) {
 }
 
 Status Applier::scan(std::string_view key, std::string_view range_end, KvSink& sink) {
-    const Overlay overlay = impl_->overlay();
-    const View view(impl_->core, ReadTier::kAny, &overlay);
     RangeProgress progress;
     const RangeQuery query{.key = key, .range_end = range_end};
-    SLUICE_TRY_ASSIGN(const ReadStep step,
-                      scan_slice(view, query, read_revision(), kWholeRange, progress, sink));
-    SLUICE_CHECK(step == ReadStep::kDone);
-    return {};
+    return impl_->scan_whole(query, read_revision(), progress, sink);
 }
 
 Result<std::vector<std::string>> Applier::keys_of_lease(LeaseId lease) {
-    SLUICE_TRY_ASSIGN(auto committed, impl_->store.keys_of_lease(lease));
+    Result<std::vector<std::string>> read;
+    impl_->blocking([&] { read = impl_->store.keys_of_lease(lease); });
+    SLUICE_TRY_ASSIGN(auto committed, std::move(read));
     if (impl_->pending.empty()) return committed;
     std::set<std::string, std::less<>> keys(std::make_move_iterator(committed.begin()),
                                             std::make_move_iterator(committed.end()));
@@ -406,7 +430,12 @@ Status Applier::commit(std::uint64_t index, std::uint64_t term) {
     rocksdb::WriteOptions write;
     write.disableWAL = true;
     const std::size_t bytes = w.batch.GetDataSize();
-    const auto status = w.core.db->Write(write, &w.batch);
+    write.no_slowdown = true;  // where it would wait for a flush, it waits elsewhere
+    auto status = w.core.db->Write(write, &w.batch);
+    if (status.IsIncomplete()) {
+        write.no_slowdown = false;
+        w.blocking([&] { status = w.core.db->Write(write, &w.batch); });
+    }
     if (!status.ok()) return fail(engine_error(status, "write"));
     w.core.tombstones.fetch_add(tombstones, std::memory_order_relaxed);
     w.publish(index, term);

@@ -10,8 +10,10 @@
 // none.
 //
 // Who may call. One Applier at a time, one thread or fiber at a time; it may move between threads
-// between calls. Calls may block on the disk when a key is in no cache (60-400 us), and never
-// suspend. An error of kInternal/kDataLoss leaves the batch undefined: the node must stop.
+// between calls. A read tries memory first; when it needs the disk (60-400 us) it runs once more
+// inside the BlockingCall, which may suspend the fiber; so does a write that RocksDB would stall
+// until a flush is over. An error of kInternal/kDataLoss leaves the
+// batch undefined: the node must stop.
 //
 //   Applier applier(store);                 // keep it: its buffers are reused
 //   for (const Entry& entry : committed) {
@@ -24,6 +26,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,7 +40,10 @@ namespace sluice::storage {
 
 class Applier {
   public:
-    explicit Applier(MvccStore& store);
+    // Runs a function that waits for the disk, and returns when it has run. A server moves it to
+    // the runtime's blocking pool (rt/blocking.h); the default runs it where it is.
+    using BlockingCall = void (*)(const std::function<void()>& body);
+    explicit Applier(MvccStore& store, BlockingCall blocking = run_here);
     ~Applier();  // forgets what is not committed
     Applier(const Applier&) = delete;
     Applier& operator=(const Applier&) = delete;
@@ -83,6 +89,8 @@ class Applier {
     std::size_t pending_bytes() const noexcept;  // of the group so far: bound your groups by it
 
   private:
+    static void run_here(const std::function<void()>& body) { body(); }
+
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };

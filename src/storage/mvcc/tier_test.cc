@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <utility>
 
 #include "storage/mvcc/applier.h"
+#include "storage/mvcc/core.h"
 #include "storage/mvcc/model_testing.h"
 #include "storage/mvcc/store.h"
 
@@ -134,6 +136,74 @@ TEST_F(Tier, HistoryOfAColdStoreIsWholeOrWouldBlock) {
         ASSERT_EQ(got[n].events.at(0).kv.value, value_of(static_cast<int>(n % kKeys)));
     }
     EXPECT_GT(blocked, 10);
+}
+
+// The writer's own reads: what is cold is read inside the blocking call, what is warm is not.
+TEST_F(Tier, TheApplierReadsTheDiskInsideItsBlockingCall) {
+    static int calls;
+    calls = 0;
+    Applier applier(*store_, [](const auto& body) {
+        ++calls;
+        body();
+    });
+    std::vector<KeyValue> deleted;
+    RangeResult found;
+    applier.begin_txn(false);
+    for (int i = 0; i < kKeys; i += 100) {
+        KeyValue before;
+        ASSERT_TRUE(applier.put(key_of(i), "new", 0, &before));
+        ASSERT_EQ(before.value, value_of(i));
+    }
+    EXPECT_GT(std::exchange(calls, 0), kKeys / 100 / 2);
+    EXPECT_EQ(*applier.delete_range(key_of(0), key_of(5'000), &deleted), 5'000);
+    EXPECT_GT(std::exchange(calls, 0), 0);
+    ASSERT_EQ(deleted.size(), 5'000u);
+    for (int i = 0; i < 5'000; ++i) {
+        ASSERT_EQ(deleted[static_cast<std::size_t>(i)].key, key_of(i));
+        ASSERT_EQ(deleted[static_cast<std::size_t>(i)].value, i % 100 == 0 ? "new" : value_of(i));
+    }
+    ASSERT_TRUE(applier.range({.key = key_of(4'000), .range_end = key_of(6'000)}, found));
+    EXPECT_GT(std::exchange(calls, 0), 0);
+    ASSERT_EQ(found.kvs.size(), 1'000u);
+    EXPECT_EQ(found.kvs.front().key, key_of(5'000));
+
+    EXPECT_EQ(*applier.delete_range(key_of(0), key_of(5'000)), 0);
+    ASSERT_TRUE(applier.put(key_of(100), "again", 0));
+    ASSERT_TRUE(applier.range({.key = key_of(5'000), .range_end = key_of(5'100)}, found));
+    EXPECT_EQ(calls, 0);
+    applier.end_txn(nullptr);
+    ASSERT_TRUE(applier.commit(1'000'000, 1));
+}
+
+// No memtable is free and nothing flushes them: the writer waits inside its blocking call.
+TEST_F(Tier, TheApplierWaitsForAFlushInsideItsBlockingCall) {
+    static rocksdb::DB* paused;
+    static bool in_commit, stalled;
+    paused = store_->core().db.get();
+    in_commit = stalled = false;
+    ASSERT_TRUE(paused->PauseBackgroundWork().ok());
+    Applier applier(*store_, [](const auto& body) {
+        if (in_commit && !std::exchange(stalled, true)) {
+            EXPECT_TRUE(paused->ContinueBackgroundWork().ok());
+        }
+        body();
+    });
+    const std::string value(1 << 20, 'v');
+    int written = 0;
+    for (; !stalled && written < 1'000; ++written) {
+        applier.begin_txn(false);
+        ASSERT_TRUE(applier.put("big" + std::to_string(written), value, 0));
+        applier.end_txn(nullptr);
+        in_commit = true;
+        ASSERT_TRUE(applier.commit(1'000'000 + static_cast<std::uint64_t>(written), 1));
+        in_commit = false;
+    }
+    EXPECT_TRUE(stalled);
+    RangeResult found;
+    auto step = store_->range({.key = "big", .range_end = "bih", .count_only = true},
+                              ReadTier::kAny, found);
+    ASSERT_TRUE(step) << step.error().message();
+    EXPECT_EQ(found.count, written);
 }
 
 // The scan of a cold store by slices, resumed on the blocking tier whenever the disk is needed.
