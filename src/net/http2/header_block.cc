@@ -29,8 +29,4 @@ void HeaderBlock::set_tag(std::uint64_t tag) noexcept {
     if (may_cache_) decoder_.set_cached_tag(bytes_, tag);
 }
 
-void HeaderBlock::set_header_tag(const Header& header, std::uint32_t tag) noexcept {
-    if (header.entry != 0) decoder_.set_header_tag(header.entry, tag);
-}
-
 }  // namespace sluice::http2

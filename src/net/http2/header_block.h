@@ -2,12 +2,9 @@
 //
 //   void on_headers(StreamId stream, void* user, HeaderBlock& block, bool end_stream) {
 //       if (block.tag() != 0) return start(stream, MethodId(block.tag()));    // same as last time
-//       for (const Header& header : block.headers())
-//           if (header.id == HeaderId::kPath) {
-//               auto method = header.tag ? header.tag : find_method(header.value);
-//               block.set_header_tag(header, method);    // the next lookup is one load
-//           }
-//       block.set_tag(...);
+//       const Header* path = block.find(HeaderId::kPath);
+//       ...
+//       block.set_tag(method);
 //   }
 //
 // Views (names, values, the span itself) end with the callback. Everything here belongs to the one
@@ -27,10 +24,8 @@ namespace sluice::http2 {
 class HpackDecoder;
 
 struct Header {
-    std::string_view name;    // lower case; pseudo headers keep their colon
-    std::string_view value;   // Huffman-decoded
-    std::uint32_t tag = 0;    // what set_header_tag() stored with this table entry; 0: nothing yet
-    std::uint32_t entry = 0;  // for the decoder: the dynamic table's insert number, 0: not in it
+    std::string_view name;   // lower case; pseudo headers keep their colon
+    std::string_view value;  // Huffman-decoded
     HeaderId id = HeaderId::kNone;
     bool valid = true;  // name and value have only characters that RFC 9113 section 8.2.1 allows
     bool is_table_view = false;  // for the decoder: the next insert may overwrite it
@@ -72,10 +67,6 @@ class HeaderBlock {
     // stands for everything the handler wants to know of the block. No effect for a block that
     // cannot be remembered (literals in it, trailers, a content-length).
     void set_tag(std::uint64_t tag) noexcept;
-
-    // Stores a number with the header's dynamic table entry; later headers that refer to the entry
-    // carry it in Header::tag. It ends with the entry. No effect for a header not in the table.
-    void set_header_tag(const Header& header, std::uint32_t tag) noexcept;
 
     // The second header block of a message: trailers.
     bool is_trailers() const noexcept { return is_trailers_; }

@@ -87,8 +87,6 @@ bool HpackDecoder::decode_indexed(std::uint32_t index, Header& header) const {
     const HpackTable::Entry entry = table_.at(age);
     header = {.name = entry.name,
               .value = entry.value,
-              .tag = entry.tag,
-              .entry = table_.number(age),
               .id = entry.id,
               .valid = entry.name_valid && entry.value_valid,
               .is_table_view = true};
@@ -148,9 +146,7 @@ void HpackDecoder::insert(Literal& literal, Scratch& scratch) {
     cached_size_ = 0;
     Header& header = literal.header;
     if (literal.name_is_table_view) header.name = scratch.keep(header.name);
-    if (table_.insert(header.id, header.name, literal.name_valid, header.value,
-                      literal.value_valid))
-        header.entry = table_.number(0);
+    table_.insert(header.id, header.name, literal.name_valid, header.value, literal.value_valid);
 }
 
 bool HpackDecoder::resize(std::uint32_t size_max) {

@@ -45,10 +45,6 @@ class HpackDecoder {
     // the cacheable form. tag is not 0.
     void set_cached_tag(std::string_view block, std::uint64_t tag) noexcept;
 
-    void set_header_tag(std::uint32_t entry, std::uint32_t tag) noexcept {
-        table_.set_tag(entry, tag);
-    }
-
     // See HpackTable::trim().
     void trim() { table_.trim(); }
 

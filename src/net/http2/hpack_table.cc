@@ -28,13 +28,8 @@ HpackTable::Entry HpackTable::at(std::uint32_t age) const noexcept {
     const char* bytes = text_.get() + r.offset;
     const std::string_view name =
         r.id == HeaderId::kNone ? std::string_view(bytes, r.name_size) : header_name(r.id);
-    return {name,          std::string_view(bytes + r.name_size, r.value_size),
-            r.id,          r.name_valid,
-            r.value_valid, r.tag};
-}
-
-void HpackTable::set_tag(std::uint32_t number, std::uint32_t tag) noexcept {
-    if (inserted_ - number < count_) record(number).tag = tag;
+    return {name, std::string_view(bytes + r.name_size, r.value_size), r.id, r.name_valid,
+            r.value_valid};
 }
 
 void HpackTable::evict_oldest() noexcept {
@@ -97,12 +92,12 @@ void HpackTable::relocate_text(std::uint32_t capacity) {
     text_capacity_ = static_cast<std::uint16_t>(capacity);
 }
 
-bool HpackTable::insert(HeaderId id, std::string_view name, bool name_valid, std::string_view value,
+void HpackTable::insert(HeaderId id, std::string_view name, bool name_valid, std::string_view value,
                         bool value_valid) {
     SLUICE_ASSERT(id == HeaderId::kNone || header_name(id) == name);
     const std::size_t size = name.size() + value.size() + kEntryOverhead;
     while (count_ > 0 && size_ + size > size_max_) evict_oldest();
-    if (size > size_max_) return false;
+    if (size > size_max_) return;
 
     const std::size_t name_stored = id == HeaderId::kNone ? name.size() : 0;
     const auto bytes = static_cast<std::uint32_t>(name_stored + value.size());
@@ -123,13 +118,11 @@ bool HpackTable::insert(HeaderId id, std::string_view name, bool name_valid, std
                            .value_size = static_cast<std::uint16_t>(value.size()),
                            .id = id,
                            .name_valid = name_valid,
-                           .value_valid = value_valid,
-                           .tag = 0};
+                           .value_valid = value_valid};
     write_ = static_cast<std::uint16_t>(offset + bytes);
     text_used_ = static_cast<std::uint16_t>(text_used_ + bytes);
     size_ += static_cast<std::uint32_t>(size);
     SLUICE_ASSERT(size_ <= size_max_ && text_used_ <= text_capacity_);
-    return true;
 }
 
 void HpackTable::trim() {

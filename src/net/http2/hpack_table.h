@@ -1,8 +1,7 @@
 // A decoder's dynamic table (RFC 7541 section 2.3.2): what the peer's encoder has inserted.
 //
-// Compact: 12 bytes an entry and one ring of text, both absent until the first insert and grown by
-// doubling. A name that has a HeaderId is not stored. An entry keeps a tag for its reader (the
-// resolved method of a ":path", say), which lives as long as the entry.
+// Compact: 8 bytes an entry and one ring of text, both absent until the first insert and grown by
+// doubling. A name that has a HeaderId is not stored.
 //
 //   text ring       [ ..free.. | value | name value | value | ..free.. ]
 //                              ^ oldest entry                ^ write_
@@ -29,7 +28,6 @@ class HpackTable {
         HeaderId id;
         bool name_valid;  // as the reader judged them on insert
         bool value_valid;
-        std::uint32_t tag;
     };
 
     // The number of entries, and their size by HPACK's count (name + value + 32 each).
@@ -43,13 +41,9 @@ class HpackTable {
     // The entry that was inserted `age` inserts before the newest one; age < count().
     Entry at(std::uint32_t age) const noexcept;
 
-    // A number that names the entry while it lives; 0 is never the number of the first 2^32.
-    std::uint32_t number(std::uint32_t age) const noexcept { return inserted_ - age; }
-    void set_tag(std::uint32_t number, std::uint32_t tag) noexcept;
-
-    // Evicts what has to go and inserts at age 0; an entry larger than the table leaves it empty
-    // and returns false. Ends all views of older entries; name and value must not be such views.
-    bool insert(HeaderId id, std::string_view name, bool name_valid, std::string_view value,
+    // Evicts what has to go and inserts at age 0; an entry larger than the table leaves it empty.
+    // Ends all views of older entries; name and value must not be such views.
+    void insert(HeaderId id, std::string_view name, bool name_valid, std::string_view value,
                 bool value_valid);
 
     // Gives back the room that the text does not need; entries stay. The next insert takes room
@@ -66,9 +60,8 @@ class HpackTable {
         HeaderId id;
         bool name_valid : 1;
         bool value_valid : 1;
-        std::uint32_t tag;
     };
-    static_assert(sizeof(Record) == 12);
+    static_assert(sizeof(Record) == 8);
 
     Record& record(std::uint32_t number) const noexcept {
         return records_[number & (records_capacity_ - 1u)];

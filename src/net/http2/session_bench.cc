@@ -88,13 +88,8 @@ class EchoServer final : public SessionHandler {
   private:
     void on_headers(StreamId id, void*, HeaderBlock& block, bool) override {
         if (block.tag() == 0) {
-            std::uint32_t method = 0;
-            for (const Header& header : block.headers()) {
-                if (header.id != HeaderId::kPath) continue;
-                method = header.tag != 0 ? header.tag : 7;
-                if (header.tag == 0) block.set_header_tag(header, method);
-            }
-            if (block.find(HeaderId::kGrpcTimeout) == nullptr) block.set_tag(method);
+            if (block.find(HeaderId::kPath) == nullptr) std::abort();
+            if (block.find(HeaderId::kGrpcTimeout) == nullptr) block.set_tag(7);
         }
         session_.set_user(id, this);
     }
