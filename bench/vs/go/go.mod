@@ -1,0 +1,3 @@
+module sluice/bench/vs/go
+
+go 1.25
