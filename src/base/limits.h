@@ -56,6 +56,9 @@ static_assert((kRunQueueSlots & (kRunQueueSlots - 1)) == 0, "indices wrap by mas
 inline constexpr unsigned kMutexSpins = 30;                  // rounds with a pause; then park
 inline constexpr std::int64_t kMutexStarvingNs = 1'000'000;  // ns passed over; then handed over
 inline constexpr std::size_t kSelectCasesMax = 16;           // cases of one select
+inline constexpr std::size_t kSingleflightBuckets = 64;      // locks that keys are spread over
+inline constexpr std::size_t kJobClosureBytes = 48;     // of a worker pool's job, kept in place
+inline constexpr std::size_t kWorkerPoolBatchMax = 64;  // jobs of one hand-over to a thread
 
 inline constexpr std::size_t kIoVectorParts = 256;  // parts a gathered write; kernel takes 1024
 inline constexpr std::size_t kChunkSmallBytes = 16 << 10;  // bytes; one HTTP/2 frame, one read

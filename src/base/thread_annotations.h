@@ -12,6 +12,10 @@
 #define SLUICE_ACQUIRE(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define SLUICE_RELEASE_LOCK(...) __attribute__((release_capability(__VA_ARGS__)))
 #define SLUICE_TRY_ACQUIRE(...) __attribute__((try_acquire_capability(__VA_ARGS__)))
+#define SLUICE_ACQUIRE_SHARED(...) __attribute__((acquire_shared_capability(__VA_ARGS__)))
+#define SLUICE_RELEASE_SHARED(...) __attribute__((release_shared_capability(__VA_ARGS__)))
+#define SLUICE_RELEASE_GENERIC(...) __attribute__((release_generic_capability(__VA_ARGS__)))
+#define SLUICE_TRY_ACQUIRE_SHARED(...) __attribute__((try_acquire_shared_capability(__VA_ARGS__)))
 #define SLUICE_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
 // For the few places that the analysis cannot follow; each says why.
 #define SLUICE_NO_THREAD_SAFETY_ANALYSIS __attribute__((no_thread_safety_analysis))

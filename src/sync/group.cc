@@ -5,7 +5,7 @@
 namespace sluice::sync {
 
 Group::Group(const Context* parent, std::uint64_t limit)
-    : context_(parent), slots_(limit), limited_(limit != kNoLimit) {
+    : context_(parent), slots_(limit), limit_(limit) {
     SLUICE_CHECK(limit > 0);
 }
 
@@ -13,6 +13,14 @@ Group::~Group() {
     SpinGuard guard(lock_);
     SLUICE_CHECK(running_ == 0);
     SLUICE_CHECK(!first_error_.has_value());
+}
+
+void Group::set_limit(std::uint64_t limit) {
+    SLUICE_CHECK(limit > 0 && running() == 0);
+    const bool all_free = slots_.try_acquire(limit_);
+    SLUICE_CHECK(all_free);
+    slots_.release(limit);
+    limit_ = limit;
 }
 
 void Group::started() noexcept {
@@ -30,7 +38,7 @@ void Group::ended(Status status) noexcept {
         if (first) first_error_.emplace(status.error());
     }
     if (first) context_.cancel(status.error().message());
-    if (limited_) slots_.release(1);
+    if (limit_ != kNoLimit) slots_.release(1);
     WaitList joiners;
     {
         SpinGuard guard(lock_);

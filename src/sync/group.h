@@ -14,7 +14,9 @@
 // spawn() and join together: see docs/sync.md; no allocation for closures up to
 // limits::kFiberClosureBytesMax less 64 bytes.
 //
-// It is the same idea as Go's errgroup.Group and Python's TaskGroup.
+// It is the same idea as Go's errgroup.Group (Go is spawn(), TryGo try_spawn(), SetLimit the
+// constructor or set_limit(), WithContext context()) and Python's TaskGroup. That nothing is left
+// behind, whatever ends a group and when: sync/rebalance_test.cc.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +43,9 @@ class Group {
     ~Group();
     Group(const Group&) = delete;
     Group& operator=(const Group&) = delete;
+
+    // A new limit; nothing of the group may be running, and nobody may wait in spawn().
+    void set_limit(std::uint64_t limit);
 
     // Ends with the parent, at the first error, and at cancel().
     const Context& context() const noexcept { return context_; }
@@ -69,7 +74,7 @@ class Group {
 
     Context context_;
     Semaphore slots_;
-    const bool limited_;
+    std::uint64_t limit_;  // permits of slots_; not used if kNoLimit
     mutable SpinLock lock_;
     std::uint64_t running_ SLUICE_GUARDED_BY(lock_) = 0;
     std::optional<Error> first_error_ SLUICE_GUARDED_BY(lock_);
@@ -78,13 +83,13 @@ class Group {
 
 template <class F>
 void Group::spawn(F fn, const char* name) {
-    if (limited_) (void)slots_.acquire(1);
+    if (limit_ != kNoLimit) (void)slots_.acquire(1);
     start(std::move(fn), name);
 }
 
 template <class F>
 bool Group::try_spawn(F fn, const char* name) {
-    if (limited_ && !slots_.try_acquire(1)) return false;
+    if (limit_ != kNoLimit && !slots_.try_acquire(1)) return false;
     start(std::move(fn), name);
     return true;
 }

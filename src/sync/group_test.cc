@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <memory>
 
 #include "sync/event.h"
 #include "sync/run_testing.h"
@@ -88,6 +90,21 @@ TEST(Group, TrySpawnRespectsTheLimit) {
         EXPECT_TRUE(group.wait().has_value());
         EXPECT_TRUE(group.try_spawn([] {}));
         EXPECT_TRUE(group.wait().has_value());
+    });
+}
+
+TEST(Group, ANewLimitHoldsFromThenOn) {
+    run_simulated(3, [] {
+        Group group(nullptr);
+        for (const std::uint64_t limit : {std::uint64_t{2}, std::uint64_t{5}, Group::kNoLimit}) {
+            group.set_limit(limit);
+            Event go;
+            std::uint64_t started = 0;
+            while (started < 8 && group.try_spawn([&] { (void)go.wait(); })) ++started;
+            EXPECT_EQ(started, std::min<std::uint64_t>(limit, 8));
+            go.set();
+            EXPECT_TRUE(group.wait().has_value());
+        }
     });
 }
 
