@@ -46,6 +46,7 @@ inline constexpr unsigned kStackCacheSlots = 64;      // free stacks that a work
 inline constexpr unsigned kStackDepotWarm = 1024;     // free stacks whose memory is kept
 inline constexpr TimeNs kPollIntervalNs = 100'000;   // a busy worker looks at I/O at least so often
 inline constexpr TimeNs kTimerRescueNs = 1'000'000;  // an idle worker takes over timers so late
+inline constexpr std::size_t kTraceRingEvents = 4096;  // kept of each worker, 32 B each
 inline constexpr unsigned kBlockingThreadsMax = 64;  // RocksDB reads, DNS, file metadata
 inline constexpr TimeNs kBlockingThreadIdleNs = 10'000'000'000;  // then a thread ends
 static_assert(kFiberClosureBytesMax * 4 <= kFiberStackBytesMin);

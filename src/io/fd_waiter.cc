@@ -56,7 +56,7 @@ Status FdWaiter::wait(std::uint32_t direction_bit, const sync::Context& context)
         SLUICE_CHECK(direction.waiter == nullptr);
         direction.waiter = &waiter;
     }
-    if (waiter.wait(context, rt::WaitReason::kIo) == kReady) return {};
+    if (waiter.wait(context, rt::WaitReason::kIo, this) == kReady) return {};
     SpinGuard guard(lock_);
     directions_[index].waiter = nullptr;
     return context.status();

@@ -169,6 +169,7 @@ void UringPoller::enter(unsigned wait_for, TimeNs timeout_ns) {
     unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
     if ((ring_.features & kFeatureNoIowait) != 0) flags |= kEnterNoIowait;
     const unsigned to_submit = publish_submissions();
+    if (to_submit > 0) rt::record_io_submit(to_submit);
     ++system_calls_;
     // The signal-set parameter carries the argument when EXT_ARG is set; hence the cast.
     const int result =

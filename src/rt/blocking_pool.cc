@@ -8,8 +8,17 @@
 
 #include "base/check.h"
 #include "rt/park.h"
+#include "rt/scheduler.h"
 
 namespace sluice::rt {
+namespace {
+
+void record(const Fiber& fiber, TraceKind kind) {
+    Scheduler& scheduler = fiber.runtime().scheduler();
+    scheduler.record(nullptr, kind, scheduler.ticks().now(), fiber);
+}
+
+}  // namespace
 
 BlockingPool::BlockingPool(unsigned threads_max, TimeNs idle_ns)
     : threads_max_(threads_max), idle_ns_(idle_ns) {}
@@ -81,7 +90,9 @@ void BlockingPool::thread_main(std::list<std::thread>::iterator self) {
         head_ = job->next;
         if (head_ == nullptr) tail_ = nullptr;
         lock.unlock();
+        record(*job->fiber, TraceKind::kBlockingBegin);
         job->run(job->closure);
+        record(*job->fiber, TraceKind::kBlockingEnd);
         lock.lock();
         --stats_.pending;
         ++stats_.jobs;

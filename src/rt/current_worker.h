@@ -1,4 +1,5 @@
-// The calling thread's Worker: the runtime's one thread_local, in current_worker.cc.
+// The calling thread's Worker. It and the record for outside readers (rt/outside_record.h) are the
+// runtime's only thread_locals, both in current_worker.cc.
 //
 // A compiler may compute the address of a thread_local once and keep it across a call that in truth
 // comes back on another thread (a fiber that migrated). So the variable is reached only through

@@ -19,6 +19,7 @@
 // OS mutex held across a suspension.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -51,10 +52,16 @@ class Fiber {
     FiberState state() const noexcept { return state_.load(std::memory_order_acquire); }
     // Meaningful while the state is kWaiting.
     WaitReason wait_reason() const noexcept { return wait_reason_.load(std::memory_order_relaxed); }
+    // What it waits for, if park() was told.
+    const void* wait_object() const noexcept {
+        return wait_object_.load(std::memory_order_relaxed);
+    }
     Runtime& runtime() const noexcept { return *runtime_; }
 
     // Called on the fiber itself. Cost: about 5 ns.
     FiberAccount account() const noexcept;
+    // How long it has waited, by WaitReason. Called on the fiber itself. Cost: about 20 ns.
+    std::array<TimeNs, kWaitReasons> waits() const noexcept;
 
   private:
     friend class FiberList;
@@ -79,10 +86,15 @@ class Fiber {
     void (*entry_)(void* closure) = nullptr;
     void* closure_ = nullptr;
     ExceptionState exceptions_;
+    std::uint64_t parked_since_ticks_ = 0;
     std::uint64_t runnable_since_ticks_ = 0;
     std::uint64_t run_queue_ticks_ = 0;
     std::uint64_t running_ticks_ = 0;
     std::uint64_t switches_ = 0;
+    std::array<std::uint64_t, kWaitReasons> waiting_ticks_{};
+    std::uint64_t request_ = 0;
+    std::uint32_t phase_ = 0;
+    std::atomic<const void*> wait_object_{nullptr};
     std::atomic<std::uint64_t> id_{0};  // this and the name: atomic for dumps
     std::uint32_t slot_index_ = 0;      // in the StackArena
     std::atomic<const char*> name_{""};
@@ -92,6 +104,10 @@ class Fiber {
 // The calling fiber; nullptr on a scheduler's stack and on threads that are not workers.
 // Cost: 1-2 ns (one call; see rt/current_worker.h for why it is not inline).
 Fiber* current() noexcept;
+
+// Says what the calling fiber works on until it says otherwise: for readers outside of the process
+// (rt/outside_record.h). 0: nothing. A new fiber has none. Cost: 2 ns.
+void set_request(std::uint64_t request, std::uint32_t phase = 0) noexcept;
 
 // Puts the calling fiber at the tail of its worker's run queue and runs others first. Suspends.
 void yield();

@@ -19,7 +19,7 @@ namespace sluice::rt {
 
 namespace detail {
 using AfterPark = bool (*)(void* closure, Fiber* fiber);
-void park(WaitReason reason, AfterPark after, void* closure);
+void park(WaitReason reason, const void* object, AfterPark after, void* closure);
 }  // namespace detail
 
 // Suspends the calling fiber. `after`, a bool(Fiber*), then runs on the scheduler's stack, where it
@@ -28,12 +28,14 @@ void park(WaitReason reason, AfterPark after, void* closure);
 //
 // The closure is moved to the scheduler's stack before it runs. What it refers to on the fiber's
 // stack may be gone as soon as it has published the fiber: publishing is its last act.
+//
+// `object` is what the fiber waits for, a mutex say: its address goes into traces and dumps.
 template <class F>
-void park(WaitReason reason, F&& after) {
+void park(WaitReason reason, F&& after, const void* object = nullptr) {
     using Closure = std::decay_t<F>;
     Closure closure(std::forward<F>(after));
     detail::park(
-        reason,
+        reason, object,
         [](void* moved_from, Fiber* fiber) -> bool {
             Closure on_scheduler_stack(std::move(*static_cast<Closure*>(moved_from)));
             return on_scheduler_stack(fiber);

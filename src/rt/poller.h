@@ -28,6 +28,10 @@ class Poller {
     virtual bool idle() const = 0;
 };
 
+// A poller tells the trace how many operations it hands to the kernel. On its worker; elsewhere
+// (tests of a poller alone) it does nothing.
+void record_io_submit(unsigned operations) noexcept;
+
 // Of the calling worker. A fiber may migrate after any suspension: do not keep it across one.
 Poller& current_poller();
 

@@ -21,6 +21,7 @@
 #include "rt/poller.h"
 #include "rt/stack_cache.h"
 #include "rt/timer_heap.h"
+#include "rt/trace_ring.h"
 
 namespace sluice::rt {
 
@@ -43,8 +44,8 @@ struct Counters {
 
 class Processor {
   public:
-    Processor(StackArena& arena, std::optional<std::uint64_t> seed)
-        : stacks(arena), random_(seed.value_or(0)) {
+    Processor(StackArena& arena, unsigned index, std::optional<std::uint64_t> seed)
+        : stacks(arena), trace(static_cast<std::uint16_t>(index)), random_(seed.value_or(0)) {
         if (seed) bag_ = std::make_unique<std::vector<Fiber*>>();
     }
     ~Processor() { SLUICE_CHECK(run_next_.load() == nullptr && arrivals_.empty()); }
@@ -81,6 +82,7 @@ class Processor {
     TimerHeap timers;
     StackCache stacks;
     Counters counters;
+    TraceRing trace;
     std::unique_ptr<Poller> poller;  // set while the worker serves
     // When the running slice began; how thieves tell a busy owner from a stuck one.
     std::atomic<std::uint64_t> slice_start_ticks{0};

@@ -48,6 +48,9 @@ BlockingPool& Runtime::blocking_pool() noexcept {
 Stats Runtime::stats() const {
     return scheduler_->stats();
 }
+std::vector<TraceEvent> Runtime::trace() const {
+    return scheduler_->trace();
+}
 std::string Runtime::dump() const {
     return scheduler_->dump();
 }
@@ -68,6 +71,10 @@ Poller& current_poller() {
     return *worker_here().processor().poller;
 }
 
+void record_io_submit(unsigned operations) noexcept {
+    if (Worker* worker = current_worker()) worker->record_io(TraceKind::kIoSubmit, operations);
+}
+
 void yield() {
     worker_here().yield();
 }
@@ -85,10 +92,22 @@ FiberAccount Fiber::account() const noexcept {
             .switches = switches_};
 }
 
+std::array<TimeNs, kWaitReasons> Fiber::waits() const noexcept {
+    const TickClock& ticks = runtime_->ticks();
+    std::array<TimeNs, kWaitReasons> waits{};
+    for (unsigned i = 0; i < kWaitReasons; ++i) waits[i] = ticks.to_ns(waiting_ticks_[i]);
+    return waits;
+}
+
+void set_request(std::uint64_t request, std::uint32_t phase) noexcept {
+    Worker* worker = current_worker();
+    if (worker != nullptr && worker->current() != nullptr) worker->set_request(request, phase);
+}
+
 void ready(Fiber* fiber) {
     Worker* worker = worker_of(*fiber);
     Scheduler& scheduler = fiber->runtime().scheduler();
-    scheduler.make_runnable(fiber);
+    scheduler.make_runnable(fiber, worker);
     if (worker != nullptr) {
         worker->accept(fiber);
         return;
@@ -103,11 +122,12 @@ void ready_all(FiberList&& fibers) {
     FiberList runnable;
     Fiber* first = fibers.pop_front();
     Scheduler& scheduler = first->runtime().scheduler();
+    Worker* const worker = worker_of(*first);
     for (Fiber* fiber = first; fiber != nullptr; fiber = fibers.pop_front()) {
-        scheduler.make_runnable(fiber);
+        scheduler.make_runnable(fiber, worker);
         runnable.push_back(fiber);
     }
-    if (Worker* worker = worker_of(*first)) {
+    if (worker != nullptr) {
         worker->accept_all(std::move(runnable));
     } else {
         scheduler.ready_foreign(std::move(runnable));
@@ -116,8 +136,8 @@ void ready_all(FiberList&& fibers) {
 
 namespace detail {
 
-void park(WaitReason reason, AfterPark after, void* closure) {
-    worker_here().park(reason, after, closure);
+void park(WaitReason reason, const void* object, AfterPark after, void* closure) {
+    worker_here().park(reason, object, after, closure);
 }
 
 NewFiber new_fiber(Runtime* runtime, std::size_t closure_bytes, const char* name,

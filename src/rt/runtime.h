@@ -19,12 +19,14 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/tick_clock.h"
 #include "rt/fiber.h"
 #include "rt/poller.h"
+#include "rt/trace_event.h"
 
 namespace sluice::rt {
 
@@ -87,6 +89,10 @@ class Runtime {
     const TickClock& ticks() const noexcept;
     BlockingPool& blocking_pool() noexcept;
     Stats stats() const;
+
+    // The last events of every worker (limits::kTraceRingEvents each) and of all other threads
+    // together, by time. Any thread; workers go on meanwhile. About 10 us per thousand events.
+    std::vector<TraceEvent> trace() const;
 
     // One line for each fiber: id, name, state, wait reason. Any thread; a snapshot that is exact
     // only for fibers that do not run meanwhile.

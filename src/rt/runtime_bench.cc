@@ -5,6 +5,7 @@
 #include "rt/blocking.h"
 #include "rt/runtime.h"
 #include "rt/timer.h"
+#include "rt/trace_ring.h"
 
 namespace sluice::rt {
 namespace {
@@ -125,6 +126,16 @@ void timer_arm_and_cancel(benchmark::State& state) {
     });
 }
 BENCHMARK(timer_arm_and_cancel)->Arg(0)->Arg(10'000);
+
+void trace_record(benchmark::State& state) {
+    TraceRing ring(0);
+    std::uint64_t number = 0;
+    for (auto _ : state) {
+        ring.record(TraceKind::kReady, number, number, number, WaitReason::kIo);
+        ++number;
+    }
+}
+BENCHMARK(trace_record);
 
 void blocking_call(benchmark::State& state) {
     in_runtime(workers(state), [&] {

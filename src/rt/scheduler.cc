@@ -2,8 +2,10 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <string>
 #include <thread>
+#include <tuple>
 
 #include "base/check.h"
 #include "rt/cpu_count.h"
@@ -79,7 +81,8 @@ detail::NewFiber Scheduler::new_fiber(std::size_t closure_bytes, const char* nam
                                       void (*entry)(void* closure)) {
     Worker* worker = current_worker();
     Fiber* fiber = nullptr;
-    if (worker != nullptr && &worker->scheduler() == this) {
+    const bool own = worker != nullptr && &worker->scheduler() == this;
+    if (own) {
         fiber = worker->processor().stacks.take();
     } else {
         FiberList one;
@@ -101,8 +104,14 @@ detail::NewFiber Scheduler::new_fiber(std::size_t closure_bytes, const char* nam
     fiber->running_ticks_ = 0;
     fiber->switches_ = 0;
     Worker::prepare(fiber, stack);
+    fiber->waiting_ticks_ = {};
+    fiber->request_ = 0;
+    fiber->phase_ = 0;
     fiber->runnable_since_ticks_ = ticks_.now();
     fiber->state_.store(FiberState::kRunnable, std::memory_order_release);
+    const Fiber* creator = own ? worker->current() : nullptr;
+    record(own ? worker : nullptr, TraceKind::kCreate, fiber->runnable_since_ticks_, *fiber,
+           creator != nullptr ? creator->id() : 0);
     return {fiber, fiber->closure_};
 }
 
@@ -113,9 +122,16 @@ void Scheduler::start_on(unsigned worker, Fiber* fiber) {
     wake_worker(worker);
 }
 
-void Scheduler::make_runnable(Fiber* fiber) {
+void Scheduler::make_runnable(Fiber* fiber, Worker* by) {
     SLUICE_ASSERT(owns(*fiber));
-    fiber->runnable_since_ticks_ = ticks_.now();
+    const Ticks now = ticks_.now();
+    const WaitReason reason = fiber->wait_reason();
+    fiber->runnable_since_ticks_ = now;
+    if (now > fiber->parked_since_ticks_) {
+        fiber->waiting_ticks_[static_cast<unsigned>(reason)] += now - fiber->parked_since_ticks_;
+    }
+    const Fiber* waker = by != nullptr ? by->current() : nullptr;
+    record(by, TraceKind::kReady, now, *fiber, waker != nullptr ? waker->id() : 0, reason);
     const FiberState was = fiber->state_.exchange(FiberState::kRunnable);
     SLUICE_CHECK(was == FiberState::kWaiting);  // exactly one ready() for each park()
 }
@@ -123,6 +139,26 @@ void Scheduler::make_runnable(Fiber* fiber) {
 void Scheduler::ready_foreign(FiberList&& fibers) {
     global_queue_.push_all(std::move(fibers));
     wake_one();
+}
+
+void Scheduler::record(Worker* worker, TraceKind kind, Ticks ticks, const Fiber& fiber,
+                       std::uint64_t other, WaitReason reason) {
+    if (worker != nullptr) {
+        worker->processor().trace.record(kind, ticks, fiber.id(), other, reason);
+        return;
+    }
+    const SpinGuard guard(foreign_trace_lock_);
+    foreign_trace_.record(kind, ticks, fiber.id(), other, reason);
+}
+
+std::vector<TraceEvent> Scheduler::trace() const {
+    std::vector<TraceEvent> events;
+    for (const auto& worker : workers_) worker->processor().trace.read(events);
+    foreign_trace_.read(events);
+    std::ranges::sort(events, {}, [](const TraceEvent& event) {
+        return std::tuple(event.ticks, event.worker, event.number);
+    });
+    return events;
 }
 
 Stats Scheduler::stats() const {

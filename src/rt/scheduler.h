@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/spin_lock.h"
 #include "base/tick_clock.h"
 #include "rt/blocking_pool.h"
 #include "rt/global_queue.h"
@@ -52,11 +53,16 @@ class Scheduler {
     std::vector<std::unique_ptr<Worker>>& workers() noexcept { return workers_; }
     Stats stats() const;
     std::string dump() const;
+    std::vector<TraceEvent> trace() const;
+    // Into the ring of `worker`, the calling one, or with nullptr into that of all other threads.
+    void record(Worker* worker, TraceKind kind, Ticks ticks, const Fiber& fiber,
+                std::uint64_t other = 0, WaitReason reason = WaitReason::kOther);
 
     detail::NewFiber new_fiber(std::size_t closure_bytes, const char* name,
                                void (*entry)(void* closure));
     void start_on(unsigned worker, Fiber* fiber);
-    void make_runnable(Fiber* fiber);        // parked -> runnable, and no more
+    // parked -> runnable, and no more. by: the calling worker, nullptr on other threads.
+    void make_runnable(Fiber* fiber, Worker* by);
     void ready_foreign(FiberList&& fibers);  // runnable ones, from no worker of ours
     bool owns(const Fiber& fiber) const noexcept { return fiber.runtime_ == &runtime_; }
     void hold(int change) noexcept { foreign_threads_.fetch_add(change); }
@@ -109,6 +115,8 @@ class Scheduler {
     std::atomic<std::uint64_t> started_elsewhere_{0};  // fibers, by spawn_on
     std::atomic<std::uint64_t> next_fiber_id_{1};
     std::atomic<std::uint64_t> wakes_{0};
+    SpinLock foreign_trace_lock_;
+    TraceRing foreign_trace_{TraceEvent::kNoWorker};  // written under the lock above
     Mutex lock_;
     unsigned serving_ SLUICE_GUARDED_BY(lock_) = 0;  // workers in serve()
     std::uint64_t verdict_at_switches_ = 0;  // of the last reported deadlock; by the last one awake

@@ -169,9 +169,13 @@ std::string Scheduler::dump() const {
         const char* const what = state == FiberState::kRunning    ? "running"
                                  : state == FiberState::kRunnable ? "runnable"
                                                                   : "waiting: ";
-        fmt::format_to(std::back_inserter(text), "fiber {} \"{}\" {}{}\n", fiber.id(), fiber.name(),
-                       what,
-                       state == FiberState::kWaiting ? wait_reason_name(fiber.wait_reason()) : "");
+        const bool waits = state == FiberState::kWaiting;
+        fmt::format_to(std::back_inserter(text), "fiber {} \"{}\" {}{}", fiber.id(), fiber.name(),
+                       what, waits ? wait_reason_name(fiber.wait_reason()) : "");
+        if (const void* object = waits ? fiber.wait_object() : nullptr) {
+            fmt::format_to(std::back_inserter(text), " {}", object);
+        }
+        text += '\n';
     });
     return text;
 }

@@ -18,6 +18,7 @@ enum class WaitReason : std::uint8_t {
     kRead,
     kOther,
 };
+inline constexpr unsigned kWaitReasons = static_cast<unsigned>(WaitReason::kOther) + 1;
 
 // "mutex", "channel", ...
 const char* wait_reason_name(WaitReason reason) noexcept;

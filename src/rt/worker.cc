@@ -10,12 +10,14 @@
 namespace sluice::rt {
 
 Worker::Worker(Scheduler& scheduler, unsigned index, std::optional<std::uint64_t> seed)
-    : scheduler_(scheduler), index_(index), processor_(scheduler.arena(), seed) {}
+    : scheduler_(scheduler), index_(index), processor_(scheduler.arena(), index, seed) {}
 
 void Worker::serve(std::unique_ptr<Poller> poller) {
     processor_.poller = std::move(poller);
     SLUICE_CHECK(current_worker() == nullptr);
     set_current_worker(this);
+    outside_ = &outside_record();
+    *outside_ = {.worker = index_ + 1};
     wish_short_slices();
     context_.adopt_thread();
     exceptions_ = reinterpret_cast<Fiber::ExceptionState*>(abi::__cxa_get_globals());
@@ -25,6 +27,7 @@ void Worker::serve(std::unique_ptr<Poller> poller) {
                            static_cast<Ticks>(scheduler_.ticks().to_ns(kManyTicks));
     while (Fiber* fiber = next()) run(fiber);
     SLUICE_CHECK(processor_.waiting() == 0);
+    *outside_ = {};
     set_current_worker(nullptr);
 }
 
@@ -50,14 +53,24 @@ void Worker::yield() {
     arch::switch_to(fiber->context_, context_, nullptr);
 }
 
-void Worker::park(WaitReason reason, detail::AfterPark after, void* closure) {
+void Worker::park(WaitReason reason, const void* object, detail::AfterPark after, void* closure) {
     Fiber* fiber = current_;
     SLUICE_CHECK(fiber != nullptr);
     request_ = Request::kPark;
     reason_ = reason;
+    object_ = object;
     after_ = after;
     after_closure_ = closure;
     arch::switch_to(fiber->context_, context_, nullptr);
+}
+
+void Worker::set_request(std::uint64_t request, std::uint32_t phase) noexcept {
+    outside_->request = current_->request_ = request;
+    outside_->phase = current_->phase_ = phase;
+}
+
+void Worker::record_io(TraceKind kind, std::uint32_t count) noexcept {
+    processor_.trace.record(kind, scheduler_.ticks().now(), 0, 0, WaitReason::kIo, count);
 }
 
 void Worker::run(Fiber* fiber) {
@@ -71,11 +84,17 @@ void Worker::run(Fiber* fiber) {
         processor_.counters.switches.add(1);
         processor_.slice_start_ticks.store(now_ticks_, std::memory_order_relaxed);
         budget_ = limits::kFiberBudget;
+        const std::uint64_t id = fiber->id_.load(std::memory_order_relaxed);
+        processor_.trace.record(TraceKind::kRun, now_ticks_, id);
         current_ = fiber;
+        outside_->request = fiber->request_;
+        outside_->phase = fiber->phase_;
+        outside_->fiber = id;
         *exceptions_ = fiber->exceptions_;
         arch::switch_to(context_, fiber->context_, fiber);
         fiber->exceptions_ = *exceptions_;
         *exceptions_ = Fiber::ExceptionState{};
+        outside_->fiber = 0;
         current_ = nullptr;
         const Ticks left_ticks = scheduler_.ticks().now();
         if (left_ticks > now_ticks_) fiber->running_ticks_ += left_ticks - now_ticks_;
@@ -87,7 +106,11 @@ void Worker::run(Fiber* fiber) {
 // False: `after` refused, the fiber goes on. When it returns true the fiber may run elsewhere
 // already.
 bool Worker::finish_park(Fiber* fiber) {
-    fiber->wait_reason_ = reason_;
+    fiber->wait_reason_.store(reason_, std::memory_order_relaxed);
+    fiber->wait_object_.store(object_, std::memory_order_relaxed);
+    fiber->parked_since_ticks_ = now_ticks_;
+    processor_.trace.record(TraceKind::kPark, now_ticks_, fiber->id(),
+                            reinterpret_cast<std::uintptr_t>(object_), reason_);
     fiber->state_.store(FiberState::kWaiting, std::memory_order_release);
     if (after_(after_closure_, fiber)) return true;
     SLUICE_CHECK(fiber->state_.load(std::memory_order_relaxed) == FiberState::kWaiting);
@@ -96,7 +119,9 @@ bool Worker::finish_park(Fiber* fiber) {
 }
 
 void Worker::finish(Fiber* fiber) {
-    if (request_ == Request::kYield) {
+    const bool yields = request_ == Request::kYield;
+    processor_.trace.record(yields ? TraceKind::kYield : TraceKind::kEnd, now_ticks_, fiber->id());
+    if (yields) {
         fiber->state_.store(FiberState::kRunnable, std::memory_order_relaxed);
         fiber->runnable_since_ticks_ = now_ticks_;
         enqueue(fiber);

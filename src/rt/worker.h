@@ -13,6 +13,7 @@
 
 #include "arch/switch.h"
 #include "base/tick_clock.h"
+#include "rt/outside_record.h"
 #include "rt/park.h"
 #include "rt/processor.h"
 
@@ -38,7 +39,9 @@ class Worker {
     // The running fiber's requests; each returns when the fiber runs again, maybe on another
     // worker.
     void yield();
-    void park(WaitReason reason, detail::AfterPark after, void* closure);
+    void park(WaitReason reason, const void* object, detail::AfterPark after, void* closure);
+    void set_request(std::uint64_t request, std::uint32_t phase) noexcept;
+    void record_io(TraceKind kind, std::uint32_t count) noexcept;
     bool use_budget() noexcept { return --budget_ <= 0; }
 
     // Called on this worker, by a fiber or by the scheduler's stack: where a fiber that has become
@@ -84,9 +87,11 @@ class Worker {
     // Touched at every switch.
     Fiber* current_ = nullptr;
     Fiber::ExceptionState* exceptions_ = nullptr;  // of the serving thread (__cxa_get_globals)
+    OutsideRecord* outside_ = nullptr;             // of the serving thread
     arch::Context context_;                        // of the scheduler's stack
     Request request_ = Request::kYield;
     WaitReason reason_ = WaitReason::kOther;
+    const void* object_ = nullptr;
     detail::AfterPark after_ = nullptr;
     void* after_closure_ = nullptr;
     int budget_ = 0;

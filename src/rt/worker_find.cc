@@ -172,6 +172,7 @@ unsigned Worker::take_events(TimeNs timeout_ns) {
     in_events_ = true;
     const unsigned events = processor_.poller->poll(timeout_ns);
     in_events_ = false;
+    if (events > 0) record_io(TraceKind::kIoComplete, events);
     return events;
 }
 

@@ -98,7 +98,7 @@ ChannelResult ChannelCore::send(void* element, const Context& context) {
         finish_send(element, receiver);
         return ChannelResult::kDone;
     }
-    if (waiter.wait(context, rt::WaitReason::kChannel) == Waiter::kCancelled) {
+    if (waiter.wait(context, rt::WaitReason::kChannel, this) == Waiter::kCancelled) {
         SpinGuard guard(lock_);
         senders_.remove_if_linked(node);
         return ChannelResult::kCancelled;
@@ -128,7 +128,7 @@ ChannelResult ChannelCore::receive(void* target, const Context& context) {
         finish_receive(sender);
         return ChannelResult::kDone;
     }
-    if (waiter.wait(context, rt::WaitReason::kChannel) == Waiter::kCancelled) {
+    if (waiter.wait(context, rt::WaitReason::kChannel, this) == Waiter::kCancelled) {
         SpinGuard guard(lock_);
         receivers_.remove_if_linked(node);
         return ChannelResult::kCancelled;

@@ -10,7 +10,7 @@ Status Condition::wait(Mutex& mutex, const Context& context) {
         waiters_.push_back(node);
     }
     mutex.unlock();
-    const std::uint32_t outcome = waiter.wait(context, rt::WaitReason::kCondition);
+    const std::uint32_t outcome = waiter.wait(context, rt::WaitReason::kCondition, this);
     if (outcome == Waiter::kCancelled) {
         SpinGuard guard(lock_);
         waiters_.remove_if_linked(node);

@@ -32,7 +32,7 @@ Status Event::wait(const Context& context) {
         if (set_) return {};
         waiters_.push_back(node);
     }
-    if (waiter.wait(context, rt::WaitReason::kOther) != Waiter::kCancelled) return {};
+    if (waiter.wait(context, rt::WaitReason::kOther, this) != Waiter::kCancelled) return {};
     SpinGuard guard(lock_);
     waiters_.remove_if_linked(node);
     return context.status();
@@ -56,7 +56,7 @@ Status Notify::wait(const Context& context) {
         if (std::exchange(signalled_, false)) return {};
         waiters_.push_back(node);
     }
-    if (waiter.wait(context, rt::WaitReason::kOther) != Waiter::kCancelled) return {};
+    if (waiter.wait(context, rt::WaitReason::kOther, this) != Waiter::kCancelled) return {};
     SpinGuard guard(lock_);
     waiters_.remove_if_linked(node);
     return context.status();

@@ -57,7 +57,7 @@ Status Group::wait() {
         joined = running_ == 0;
         if (!joined) joiners_.push_back(node);
     }
-    if (!joined) waiter.wait(Context::background(), rt::WaitReason::kGroup);
+    if (!joined) waiter.wait(Context::background(), rt::WaitReason::kGroup, this);
     SpinGuard guard(lock_);
     if (!first_error_.has_value()) return {};
     Error error = std::move(*first_error_);

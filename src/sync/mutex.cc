@@ -70,7 +70,7 @@ bool Mutex::lock_slowly(const Context& context) {
         Waiter waiter;
         Node node(waiter, since_ns);
         if (take_or_enqueue(node, woken)) return true;
-        if (waiter.wait(context, rt::WaitReason::kMutex) == Waiter::kCancelled) {
+        if (waiter.wait(context, rt::WaitReason::kMutex, this) == Waiter::kCancelled) {
             leave(node);
             return false;
         }

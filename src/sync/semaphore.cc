@@ -22,7 +22,7 @@ Status Semaphore::acquire(std::uint64_t amount, const Context& context) {
         }
         waiters_.push_back(node);
     }
-    if (waiter.wait(context, rt::WaitReason::kOther) != Waiter::kCancelled) return {};
+    if (waiter.wait(context, rt::WaitReason::kOther, this) != Waiter::kCancelled) return {};
     // The head may have gone away in front of smaller requests.
     WaitList granted;
     {

@@ -28,7 +28,7 @@ Status WaitGroup::wait(const Context& context) {
         if (count_ == 0) return {};
         waiters_.push_back(node);
     }
-    if (waiter.wait(context, rt::WaitReason::kGroup) != Waiter::kCancelled) return {};
+    if (waiter.wait(context, rt::WaitReason::kGroup, this) != Waiter::kCancelled) return {};
     SpinGuard guard(lock_);
     waiters_.remove_if_linked(node);
     return context.status();

@@ -43,29 +43,32 @@ void Waiter::notify() noexcept {
     if (before == kParked) rt::ready(fiber);
 }
 
-void Waiter::park(rt::WaitReason reason) {
+void Waiter::park(rt::WaitReason reason, const void* object) {
     SLUICE_ASSERT(rt::current() == fiber_);
     if (state_.load(std::memory_order_acquire) == kNotified) return;
-    rt::park(reason, [this](rt::Fiber*) {
-        std::uint32_t expected = kPreparing;
-        return state_.compare_exchange_strong(expected, kParked, std::memory_order_acq_rel);
-    });
+    rt::park(
+        reason,
+        [this](rt::Fiber*) {
+            std::uint32_t expected = kPreparing;
+            return state_.compare_exchange_strong(expected, kParked, std::memory_order_acq_rel);
+        },
+        object);
     SLUICE_ASSERT(state_.load(std::memory_order_acquire) == kNotified);
 }
 
-std::uint32_t Waiter::wait(const Context& context, rt::WaitReason reason) {
+std::uint32_t Waiter::wait(const Context& context, rt::WaitReason reason, const void* object) {
     if (context.never_ends()) {
-        park(reason);
+        park(reason, object);
         return outcome_.load(std::memory_order_relaxed);
     }
     CancelWait cancel(*this);
     if (!context.add(cancel)) {
         // Ended already. If nobody else was faster, nobody will notify us.
         if (claim(kCancelled)) return kCancelled;
-        park(reason);
+        park(reason, object);
         return outcome_.load(std::memory_order_relaxed);
     }
-    park(reason);
+    park(reason, object);
     context.remove(cancel);
     return outcome_.load(std::memory_order_relaxed);
 }

@@ -50,12 +50,13 @@ class Waiter {
     void notify() noexcept;
 
     // Suspends the fiber until a claimer notifies or the context ends. Once for each Waiter.
-    std::uint32_t wait(const Context& context, rt::WaitReason reason);
+    // `object` is what is waited for, for traces and dumps.
+    std::uint32_t wait(const Context& context, rt::WaitReason reason, const void* object = nullptr);
 
   private:
     enum State : std::uint32_t { kPreparing, kParked, kNotified };
 
-    void park(rt::WaitReason reason);
+    void park(rt::WaitReason reason, const void* object);
 
     rt::Fiber* const fiber_;
     std::atomic<std::uint32_t> outcome_{0};
