@@ -116,9 +116,8 @@ def milliseconds(microseconds):
     return f"{microseconds / 1000:.2f}"
 
 
-def print_table(header, rows):
-    """A table in Markdown: two columns of names, then numbers."""
-    names = 2
+def print_table(header, rows, names=2):
+    """A table in Markdown: so many columns of names, then numbers."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     rule = ["-" * w if i < names else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     for line in [header, rule, *rows]:

@@ -9,11 +9,13 @@ same ratio in wall-clock time.
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 
 import measure
+import runtime_echo
 
 UNKNOWN_LINE = 3
 AHEAD = 1.0
@@ -41,7 +43,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], metavar="LINE",
-                        help="only this line; may be given again: " + ", ".join(LINES))
+                        help="only this line; may be given again: " + ", ".join([*LINES, *runtime_echo.LINES]))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each line in each round")
     parser.add_argument("--workers", type=int, default=2, help="threads that run tasks")
@@ -112,7 +114,7 @@ def table_row(line, runs):
 def measure_lines(programs, lines, options):
     """{line: {program: [result of each round]}}"""
     runs = {line: {} for line in lines}
-    for number in range(options.rounds):
+    for number in range(options.rounds if lines else 0):
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
         for line in lines:
             # Memory does not vary as time does, and a million tasks take their time.
@@ -125,19 +127,33 @@ def measure_lines(programs, lines, options):
     return runs
 
 
-def main():
-    options = arguments()
-    unknown = set(options.only) - set(LINES)
-    if unknown:
-        raise SystemExit(f"no line is called {', '.join(sorted(unknown))}; there are: "
-                         f"{', '.join(LINES)}")
-    lines = [line for line in LINES if not options.only or line in options.only]
-    programs = built_programs(options)
-    runs = measure_lines(programs, lines, options)
+def print_lines(runs, options):
     print(f"{options.rounds} rounds of {options.seconds:g} s a line, {options.workers} workers, "
           f"{os.cpu_count()} processors; CPU ns per operation\n")
     measure.print_table(["line", "ours", *PEERS.values(), "ours/Go", "wall", "bar", "met?"],
-                        [table_row(line, runs[line]) for line in lines])
+                        [table_row(line, runs[line]) for line in runs], names=1)
+
+
+def main():
+    options = arguments()
+    every = [*LINES, *runtime_echo.LINES]
+    unknown = set(options.only) - set(every)
+    if unknown:
+        raise SystemExit(f"no line is called {', '.join(sorted(unknown))}; there are: "
+                         f"{', '.join(every)}")
+    # The servers of the echo lines, and the load, need a descriptor a connection.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = [line for line in every if not options.only or line in options.only]
+    programs = built_programs(options)
+    runs = measure_lines(programs, [line for line in wanted if line in LINES], options)
+    echoes = [line for line in wanted if line in runtime_echo.LINES]
+    if echoes:
+        runs.update(runtime_echo.measure_lines(programs, echoes, options))
+    if any(line in LINES for line in runs):
+        print_lines({line: runs[line] for line in runs if line in LINES}, options)
+    if echoes:
+        runtime_echo.print_lines({line: runs[line] for line in echoes}, options)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(runs, file, indent=1)

@@ -3,7 +3,6 @@
 #include <map>
 
 #include "base/check.h"
-#include "base/descriptor_limit.h"
 #include "io/poller_factory.h"
 #include "lines.h"
 #include "rt/runtime.h"
