@@ -11,8 +11,6 @@
 #include "rt/timer.h"
 #include "rt/trace_ring.h"
 
-extern "C" thread_local sluice::rt::OutsideRecord sluice_outside_record;
-
 namespace sluice::rt {
 namespace {
 
@@ -154,9 +152,9 @@ TEST(OutsideRecord, FollowsTheRunningFiber) {
     Options options;
     options.workers = 1;
     Runtime runtime(std::move(options));
-    EXPECT_EQ(sluice_outside_record.worker, 0u);
+    EXPECT_EQ(outside_record().worker, 0u);
     runtime.run([] {
-        const OutsideRecord* const record = &sluice_outside_record;  // one worker: one thread
+        const OutsideRecord* const record = &outside_record();  // one worker: one thread
         EXPECT_EQ(record->worker, 1u);
         EXPECT_EQ(record->fiber, current()->id());
         EXPECT_EQ(record->request, 0u);
@@ -173,8 +171,8 @@ TEST(OutsideRecord, FollowsTheRunningFiber) {
         EXPECT_EQ(record->phase, 3u);
         EXPECT_EQ(record->fiber, current()->id());
     });
-    EXPECT_EQ(sluice_outside_record.worker, 0u);
-    EXPECT_EQ(sluice_outside_record.fiber, 0u);
+    EXPECT_EQ(outside_record().worker, 0u);
+    EXPECT_EQ(outside_record().fiber, 0u);
 }
 
 }  // namespace
