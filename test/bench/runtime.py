@@ -43,7 +43,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], metavar="LINE",
-                        help="only this line; may be given again: " + ", ".join([*LINES, *runtime_echo.LINES]))
+                        help="only this line; may be given again: " +
+                        ", ".join([*LINES, *runtime_echo.LINES]))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each line in each round")
     parser.add_argument("--workers", type=int, default=2, help="threads that run tasks")
