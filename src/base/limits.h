@@ -58,6 +58,8 @@ inline constexpr unsigned kMutexSpins = 30;                  // rounds with a pa
 inline constexpr std::int64_t kMutexStarvingNs = 1'000'000;  // ns passed over; then handed over
 inline constexpr std::size_t kSelectCasesMax = 16;           // cases of one select
 inline constexpr std::size_t kSingleflightBuckets = 64;      // locks that keys are spread over
+inline constexpr std::size_t kPoolLocalObjects = 64;         // free ones that a worker keeps
+inline constexpr std::size_t kPoolSharedObjects = 1024;      // free ones behind all workers
 inline constexpr std::size_t kJobClosureBytes = 48;     // of a worker pool's job, kept in place
 inline constexpr std::size_t kWorkerPoolBatchMax = 64;  // jobs of one hand-over to a thread
 

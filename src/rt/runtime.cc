@@ -36,6 +36,11 @@ Runtime& Runtime::current() {
 unsigned Runtime::workers() const noexcept {
     return static_cast<unsigned>(scheduler_->workers().size());
 }
+unsigned Runtime::worker_index() const noexcept {
+    Worker* const worker = current_worker();
+    if (worker == nullptr || &worker->scheduler() != scheduler_.get()) return workers();
+    return worker->index();
+}
 const Clock& Runtime::clock() const noexcept {
     return scheduler_->clock();
 }

@@ -83,7 +83,7 @@ bool RwMutex::lock_slowly(std::uint32_t mine, const Context& context) {
     Waiter waiter;
     Node node(waiter, mine);
     if (take_or_enqueue(node)) return true;
-    if (waiter.wait(context, rt::WaitReason::kMutex) != Waiter::kCancelled) return true;
+    if (waiter.wait(context, rt::WaitReason::kMutex, this) != Waiter::kCancelled) return true;
     {
         SpinGuard guard(queue_lock_);
         queue_.remove_if_linked(node);

@@ -59,7 +59,7 @@ class Singleflight {
             Node node(waiter);
             Call* const running = join_or_begin(bucket, call, node);
             if (running == nullptr) return lead(bucket, call, context, std::forward<F>(fn));
-            if (waiter.wait(context, rt::WaitReason::kCondition) == Waiter::kCancelled) {
+            if (waiter.wait(context, rt::WaitReason::kCondition, this) == Waiter::kCancelled) {
                 SpinGuard guard(bucket.lock);
                 // Linked: `running` has not ended. (Its end unlinks all under the lock.)
                 if (node.linked) running->waiters.remove(node);

@@ -1,12 +1,18 @@
 // Costs of the layer, on fibers: ./build/release/src/sync/sync_bench. docs/sync.md has the table.
 #include <benchmark/benchmark.h>
 
+#include <array>
+
 #include "rt/runtime.h"
 #include "sync/event.h"
 #include "sync/group.h"
 #include "sync/mutex.h"
+#include "sync/object_pool.h"
 #include "sync/run_testing.h"
+#include "sync/rw_mutex.h"
 #include "sync/select.h"
+#include "sync/singleflight.h"
+#include "sync/worker_pool.h"
 
 namespace sluice::sync {
 namespace {
@@ -182,6 +188,49 @@ void BM_GroupSpawnAndJoin(benchmark::State& state) {
     });
 }
 BENCHMARK(BM_GroupSpawnAndJoin)->Arg(1)->Arg(100);
+
+void BM_ObjectPoolGetPut(benchmark::State& state) {
+    run_on(1, [&] {
+        ObjectPool<std::array<std::byte, 16 << 10>> pool(rt::Runtime::current());
+        for (auto _ : state) {
+            const auto object = pool.get();
+            benchmark::DoNotOptimize((*object)[0] = std::byte{1});
+        }
+    });
+}
+BENCHMARK(BM_ObjectPoolGetPut);
+
+void BM_RwMutexRead(benchmark::State& state) {
+    run_on(1, [&] {
+        RwMutex mutex;
+        for (auto _ : state) {
+            ReadGuard guard(mutex);
+        }
+    });
+}
+BENCHMARK(BM_RwMutexRead);
+
+void BM_SingleflightAlone(benchmark::State& state) {
+    run_on(1, [&] {
+        Singleflight<int, int> flights;
+        for (auto _ : state) {
+            benchmark::DoNotOptimize(
+                flights.run(1, Context::background(), [] { return Result<int>(1); }));
+        }
+    });
+}
+BENCHMARK(BM_SingleflightAlone);
+
+void BM_WorkerPoolJob(benchmark::State& state) {
+    run_on(1, [&] {
+        WorkerPool pool(nullptr, {.workers = 4, .queue = 256});
+        std::uint64_t sum = 0;
+        for (auto _ : state) (void)pool.submit([&sum](const Context&) { ++sum; });
+        (void)pool.drain();
+        benchmark::DoNotOptimize(sum);
+    });
+}
+BENCHMARK(BM_WorkerPoolJob);
 
 }  // namespace
 }  // namespace sluice::sync

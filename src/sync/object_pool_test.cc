@@ -1,0 +1,165 @@
+#include "sync/object_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "sync/channel.h"
+#include "sync/group.h"
+#include "sync/run_testing.h"
+
+namespace sluice::sync {
+namespace {
+
+std::atomic<int> alive{0};
+
+struct Scratch {
+    Scratch() { alive.fetch_add(1); }
+    ~Scratch() { alive.fetch_sub(1); }
+    void recycle() noexcept { ++recycled; }
+    int recycled = 0;
+    int user = 0;
+};
+using Pool = ObjectPool<Scratch>;
+
+TEST(ObjectPool, ReusesTheLastOneAndRecyclesIt) {
+    run_on(1, [] {
+        Pool pool(rt::Runtime::current());
+        Scratch* first = nullptr;
+        {
+            const auto a = pool.get();
+            first = a.get();
+            EXPECT_EQ(pool.stats().borrowed, 1u);
+            EXPECT_EQ(a->recycled, 0);
+        }
+        const auto b = pool.get();
+        EXPECT_EQ(b.get(), first);
+        EXPECT_EQ(b->recycled, 1);
+        EXPECT_EQ(pool.stats().hits, 1u);
+        EXPECT_EQ(pool.stats().misses, 1u);
+        EXPECT_DOUBLE_EQ(pool.stats().hit_rate(), 0.5);
+    });
+    EXPECT_EQ(alive.load(), 0);
+}
+
+TEST(ObjectPool, KeepsNoMoreThanItsBounds) {
+    run_on(1, [] {
+        Pool pool(rt::Runtime::current(), {.local_max = 8, .shared_max = 16});
+        std::vector<Pool::Handle> out;
+        for (int i = 0; i < 100; ++i) out.push_back(pool.get());
+        out.clear();
+        const PoolStats stats = pool.stats();
+        EXPECT_EQ(stats.kept, 8u + 16u);
+        EXPECT_EQ(stats.dropped, 100u - 24u);
+        EXPECT_EQ(stats.borrowed, 0u);
+        EXPECT_EQ(alive.load(), 24);
+        for (int i = 0; i < 24; ++i) out.push_back(pool.get());
+        EXPECT_EQ(pool.stats().misses, 100u);
+        EXPECT_EQ(pool.stats().kept, 0u);
+    });
+    EXPECT_EQ(alive.load(), 0);
+}
+
+TEST(ObjectPool, TrimFreesDepotAndCaches) {
+    run_on(1, [] {
+        Pool pool(rt::Runtime::current(), {.local_max = 8, .shared_max = 16});
+        {
+            std::vector<Pool::Handle> out;
+            for (int i = 0; i < 24; ++i) out.push_back(pool.get());
+        }
+        std::thread([&] { pool.trim(); }).join();
+        EXPECT_EQ(pool.stats().kept, 8u);  // the worker's own, until it looks
+        EXPECT_EQ(pool.get()->recycled, 0);
+        EXPECT_EQ(alive.load(), 1);
+    });
+}
+
+// Taken on one worker and given back on others, threads that are no workers among them: nobody has
+// an object that another has, and what comes round is enough for a hit rate of 97%.
+TEST(ObjectPool, ComesRoundBetweenWorkersAndThreads) {
+    run_on(3, [] {
+        rt::Runtime& runtime = rt::Runtime::current();
+        Pool pool(runtime);
+        Channel<Pool::Handle> handed(32);
+        Group group(nullptr);
+        constexpr int kEach = 5'000;
+        for (int f = 0; f < 4; ++f) {
+            group.spawn([&, f] {
+                for (int i = 0; i < kEach; ++i) {
+                    auto object = pool.get();
+                    EXPECT_EQ(object->user, 0);
+                    object->user = f + 1;
+                    EXPECT_TRUE(handed.send(std::move(object)));
+                }
+            });
+        }
+        for (int f = 0; f < 3; ++f) {
+            group.spawn([&] {
+                for (int i = 0; i < 4 * kEach / 4; ++i) {
+                    auto object = handed.receive();
+                    EXPECT_NE((*object)->user, 0);
+                    (*object)->user = 0;
+                }
+            });
+        }
+        const rt::ForeignThread hold(runtime);
+        std::thread outside([&] {
+            for (int i = 0; i < kEach;) {
+                std::optional<Pool::Handle> object;
+                if (handed.try_receive(object) != ChannelResult::kDone) {
+                    std::this_thread::yield();
+                    continue;
+                }
+                (*object)->user = 0;
+                ++i;
+                auto own = pool.get();
+                EXPECT_EQ(own->user, 0);
+            }
+        });
+        const Status joined = group.wait();
+        outside.join();
+        EXPECT_TRUE(joined.has_value());
+        const PoolStats stats = pool.stats();
+        EXPECT_EQ(stats.borrowed, 0u);
+        EXPECT_EQ(stats.hits + stats.misses, 5u * kEach);
+        EXPECT_GE(stats.hit_rate(), 0.97) << stats.misses;
+        EXPECT_EQ(static_cast<std::uint64_t>(alive.load()), stats.kept);
+    });
+    EXPECT_EQ(alive.load(), 0);
+}
+
+TEST(ObjectPool, Simulated) {
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        run_simulated(seed, [seed] {
+            Pool pool(rt::Runtime::current(), {.local_max = 2, .shared_max = 2});
+            std::uint64_t out = 0;
+            Group group(nullptr);
+            for (std::uint64_t f = 0; f < 6; ++f) {
+                group.spawn([&, f] {
+                    std::mt19937_64 random(seed * 100 + f);
+                    for (int i = 0; i < 30; ++i) {
+                        auto object = pool.get();
+                        ++out;
+                        EXPECT_EQ(object->user, 0);
+                        object->user = 1;
+                        rt::yield();
+                        EXPECT_EQ(pool.stats().borrowed, out);
+                        if (random() % 20 == 0) pool.trim();
+                        object->user = 0;
+                        --out;
+                    }
+                });
+            }
+            EXPECT_TRUE(group.wait().has_value());
+            EXPECT_LE(pool.stats().kept, 4u);
+            EXPECT_EQ(static_cast<std::uint64_t>(alive.load()), pool.stats().kept);
+        });
+        if (testing::Test::HasFailure()) break;
+    }
+}
+
+}  // namespace
+}  // namespace sluice::sync
