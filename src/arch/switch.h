@@ -76,6 +76,10 @@ class Context {
 #endif
     }
 
+    // Where it will go on while it does not run (arch/saved_frame.h). May be read while another
+    // thread switches; then it is stale.
+    SLUICE_UNINSTRUMENTED RawContext raw() const noexcept { return raw_; }
+
     // Frees what a sanitizer keeps for the stack. The context must not run.
     void discard() noexcept {
 #if SLUICE_TSAN

@@ -32,8 +32,10 @@ inline constexpr std::int64_t kLogFlushRetryNs = 100'000'000;
 
 // ---- rt
 
-inline constexpr int kStackDumpFramesMax = 32;  // frames shown when a fiber's stack overflows
-inline constexpr unsigned kWorkersMax = 256;    // threads that run fibers
+inline constexpr int kStackDumpFramesMax = 32;                 // frames shown of a fiber's stack
+inline constexpr std::size_t kDumpFibersMax = 10'000;          // shown; the rest is counted
+inline constexpr std::int64_t kStackCaptureNs = 50'000'000;    // for a worker's answer to a signal
+inline constexpr unsigned kWorkersMax = 256;                   // threads that run fibers
 inline constexpr std::size_t kFiberStackBytes = 256 * 1024;    // RocksDB and protobuf run on it
 inline constexpr std::size_t kFiberStackBytesMin = 16 * 1024;  // signal frames and printf must fit
 inline constexpr std::size_t kFibersMax = 4 << 20;             // stack slots of one runtime
@@ -47,7 +49,7 @@ inline constexpr unsigned kStackDepotWarm = 1024;     // free stacks whose memor
 inline constexpr TimeNs kPollIntervalNs = 100'000;   // a busy worker looks at I/O at least so often
 inline constexpr TimeNs kTimerRescueNs = 1'000'000;  // an idle worker takes over timers so late
 inline constexpr std::size_t kTraceRingEvents = 4096;  // kept of each worker, 32 B each
-inline constexpr unsigned kBlockingThreadsMax = 64;  // RocksDB reads, DNS, file metadata
+inline constexpr unsigned kBlockingThreadsMax = 64;    // RocksDB reads, DNS, file metadata
 inline constexpr TimeNs kBlockingThreadIdleNs = 10'000'000'000;  // then a thread ends
 static_assert(kFiberClosureBytesMax * 4 <= kFiberStackBytesMin);
 static_assert((kRunQueueSlots & (kRunQueueSlots - 1)) == 0, "indices wrap by masking");

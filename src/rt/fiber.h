@@ -26,6 +26,7 @@
 
 #include "arch/switch.h"
 #include "base/clock.h"
+#include "base/tick_clock.h"
 #include "rt/wait_reason.h"
 
 namespace sluice::rt {
@@ -86,7 +87,7 @@ class Fiber {
     void (*entry_)(void* closure) = nullptr;
     void* closure_ = nullptr;
     ExceptionState exceptions_;
-    std::uint64_t parked_since_ticks_ = 0;
+    std::atomic<Ticks> parked_since_ticks_{0};
     std::uint64_t runnable_since_ticks_ = 0;
     std::uint64_t run_queue_ticks_ = 0;
     std::uint64_t running_ticks_ = 0;

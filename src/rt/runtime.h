@@ -97,8 +97,10 @@ class Runtime {
     // together, by time. Any thread; workers go on meanwhile. About 10 us per thousand events.
     std::vector<TraceEvent> trace() const;
 
-    // One line for each fiber: id, name, state, wait reason. Any thread; a snapshot that is exact
-    // only for fibers that do not run meanwhile.
+    // Each fiber: id, name, state, what it waits for and how long, and its stack; at most
+    // limits::kDumpFibersMax of them. Any thread, also a fiber (whose own stack is left out); not
+    // in a signal handler. Everything runs on meanwhile: a snapshot that is exact for fibers that
+    // do not run. About 20 us a fiber.
     std::string dump() const;
 
     // Internal to this layer.

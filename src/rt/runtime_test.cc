@@ -213,28 +213,5 @@ TEST(Runtime, BudgetMakesABusyFiberYield) {
     EXPECT_EQ(checkpoints, limits::kFiberBudget);
 }
 
-TEST(Runtime, DumpNamesEveryFiber) {
-    Runtime runtime({.workers = 1});
-    std::string dump;
-    runtime.run([&] {
-        Fiber* parked = nullptr;
-        spawn(
-            [&] {
-                park(WaitReason::kChannel, [&](Fiber* fiber) {
-                    parked = fiber;
-                    return true;
-                });
-            },
-            "reader");
-        yield();
-        spawn([] {}, "late");
-        dump = runtime.dump();
-        ready(parked);
-    });
-    EXPECT_NE(dump.find("\"main\" running\n"), std::string::npos) << dump;
-    EXPECT_NE(dump.find("\"reader\" waiting: channel\n"), std::string::npos) << dump;
-    EXPECT_NE(dump.find("\"late\" runnable\n"), std::string::npos) << dump;
-}
-
 }  // namespace
 }  // namespace sluice::rt

@@ -127,9 +127,8 @@ void Scheduler::make_runnable(Fiber* fiber, Worker* by) {
     const Ticks now = ticks_.now();
     const WaitReason reason = fiber->wait_reason();
     fiber->runnable_since_ticks_ = now;
-    if (now > fiber->parked_since_ticks_) {
-        fiber->waiting_ticks_[static_cast<unsigned>(reason)] += now - fiber->parked_since_ticks_;
-    }
+    const Ticks since = fiber->parked_since_ticks_.load(std::memory_order_relaxed);
+    if (now > since) fiber->waiting_ticks_[static_cast<unsigned>(reason)] += now - since;
     const Fiber* waker = by != nullptr ? by->current() : nullptr;
     record(by, TraceKind::kReady, now, *fiber, waker != nullptr ? waker->id() : 0, reason);
     const FiberState was = fiber->state_.exchange(FiberState::kRunnable);

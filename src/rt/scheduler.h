@@ -27,6 +27,7 @@
 #include "base/mutex.h"
 #include "base/spin_lock.h"
 #include "base/tick_clock.h"
+#include "rt/backtrace.h"
 #include "rt/blocking_pool.h"
 #include "rt/global_queue.h"
 #include "rt/runtime.h"
@@ -93,6 +94,10 @@ class Scheduler {
 
   private:
     std::uint64_t live() const noexcept;
+    // rt/fiber_dump.cc
+    bool read_parked(const Fiber& fiber, Backtrace& out) const;
+    void describe(std::string& text, const Fiber& fiber, FiberState state) const;
+
     bool deadlocked() const;
     void report_deadlock();
     Worker* take_sleeper(unsigned index, bool with_token) SLUICE_REQUIRES(lock_);

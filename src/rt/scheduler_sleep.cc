@@ -1,6 +1,4 @@
 // How workers fall asleep and are woken, and what the last one awake decides (rt/scheduler.h).
-#include <fmt/format.h>
-
 #include <cstdio>
 #include <cstdlib>
 
@@ -159,25 +157,6 @@ void Scheduler::report_deadlock() {
     }
     std::fputs(text.c_str(), stderr);
     std::abort();
-}
-
-std::string Scheduler::dump() const {
-    std::string text;
-    arena_.for_each([&text](const Fiber& fiber) {
-        const FiberState state = fiber.state();
-        if (state == FiberState::kFree) return;
-        const char* const what = state == FiberState::kRunning    ? "running"
-                                 : state == FiberState::kRunnable ? "runnable"
-                                                                  : "waiting: ";
-        const bool waits = state == FiberState::kWaiting;
-        fmt::format_to(std::back_inserter(text), "fiber {} \"{}\" {}{}", fiber.id(), fiber.name(),
-                       what, waits ? wait_reason_name(fiber.wait_reason()) : "");
-        if (const void* object = waits ? fiber.wait_object() : nullptr) {
-            fmt::format_to(std::back_inserter(text), " {}", object);
-        }
-        text += '\n';
-    });
-    return text;
 }
 
 }  // namespace sluice::rt

@@ -1,6 +1,5 @@
 #include "rt/stack_overflow.h"
 
-#include <ucontext.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -10,7 +9,7 @@
 #include <mutex>
 
 #include "base/check.h"
-#include "base/limits.h"
+#include "rt/backtrace.h"
 #include "rt/current_worker.h"
 #include "rt/scheduler.h"
 
@@ -26,25 +25,13 @@ void write_line(const char* text, int length) {
     if (length > 0) (void)!write(STDERR_FILENO, text, static_cast<std::size_t>(length));
 }
 
-// Follows the saved frame pointers, as long as they stay in the fiber's stack.
-void write_frames(const ucontext_t& machine, const StackArena::Bounds& stack) {
-#if defined(__x86_64__)
-    auto frame = static_cast<std::uintptr_t>(machine.uc_mcontext.gregs[REG_RBP]);
-    auto address = static_cast<std::uintptr_t>(machine.uc_mcontext.gregs[REG_RIP]);
-#else
-    auto frame = static_cast<std::uintptr_t>(machine.uc_mcontext.regs[29]);
-    auto address = static_cast<std::uintptr_t>(machine.uc_mcontext.pc);
-#endif
-    const auto lower = reinterpret_cast<std::uintptr_t>(stack.lower);
-    const auto upper = reinterpret_cast<std::uintptr_t>(stack.upper);
-    for (int i = 0; i < limits::kStackDumpFramesMax; ++i) {
+void write_frames(const void* machine, const StackArena::Bounds& stack) {
+    const Interrupted at = interrupted_at(machine);
+    const Backtrace trace = walk_frames(at.pc, at.frame, stack.lower, stack.upper);
+    int number = 0;
+    for (const std::uintptr_t address : trace.frames()) {
         char text[64];
-        write_line(text, std::snprintf(text, sizeof text, "  #%d %#zx\n", i, address));
-        if (frame < lower || frame > upper - 16 || frame % 8 != 0) return;
-        const auto* words = reinterpret_cast<const std::uintptr_t*>(frame);
-        if (words[0] <= frame) return;
-        address = words[1];
-        frame = words[0];
+        write_line(text, std::snprintf(text, sizeof text, "  #%d %#zx\n", number++, address));
     }
 }
 
@@ -58,7 +45,7 @@ void on_fault(int signal, siginfo_t* info, void* machine) {
                                            "stack overflow in fiber %llu \"%s\" on worker %u\n",
                                            static_cast<unsigned long long>(fiber->id()),
                                            fiber->name(), worker->index()));
-            write_frames(*static_cast<const ucontext_t*>(machine), arena.bounds(fiber));
+            write_frames(machine, arena.bounds(fiber));
             std::abort();
         }
     }

@@ -16,6 +16,7 @@ void Worker::serve(std::unique_ptr<Poller> poller) {
     processor_.poller = std::move(poller);
     SLUICE_CHECK(current_worker() == nullptr);
     set_current_worker(this);
+    capture_.enter();
     outside_ = &outside_record();
     *outside_ = {.worker = index_ + 1};
     wish_short_slices();
@@ -27,6 +28,7 @@ void Worker::serve(std::unique_ptr<Poller> poller) {
                            static_cast<Ticks>(scheduler_.ticks().to_ns(kManyTicks));
     while (Fiber* fiber = next()) run(fiber);
     SLUICE_CHECK(processor_.waiting() == 0);
+    capture_.leave();
     *outside_ = {};
     set_current_worker(nullptr);
 }
@@ -108,7 +110,7 @@ void Worker::run(Fiber* fiber) {
 bool Worker::finish_park(Fiber* fiber) {
     fiber->wait_reason_.store(reason_, std::memory_order_relaxed);
     fiber->wait_object_.store(object_, std::memory_order_relaxed);
-    fiber->parked_since_ticks_ = now_ticks_;
+    fiber->parked_since_ticks_.store(now_ticks_, std::memory_order_relaxed);
     processor_.trace.record(TraceKind::kPark, now_ticks_, fiber->id(),
                             reinterpret_cast<std::uintptr_t>(object_), reason_);
     fiber->state_.store(FiberState::kWaiting, std::memory_order_release);

@@ -16,6 +16,7 @@
 #include "rt/outside_record.h"
 #include "rt/park.h"
 #include "rt/processor.h"
+#include "rt/stack_capture.h"
 
 namespace sluice::rt {
 
@@ -33,6 +34,7 @@ class Worker {
     Scheduler& scheduler() noexcept { return scheduler_; }
     Processor& processor() noexcept { return processor_; }
     unsigned index() const noexcept { return index_; }
+    StackCapture& capture() noexcept { return capture_; }
     // nullptr while the scheduler's stack runs.
     Fiber* current() const noexcept { return current_; }
 
@@ -105,6 +107,7 @@ class Worker {
     bool woken_spinning_ = false;          // under the scheduler's lock_
     std::atomic<bool> poller_idle_{true};  // as of going to sleep
     std::atomic<bool> asleep_{false};
+    StackCapture capture_;
 };
 
 }  // namespace sluice::rt

@@ -1,0 +1,48 @@
+#include "rt/backtrace.h"
+
+#include <fmt/format.h>
+#include <ucontext.h>
+
+#include "arch/switch.h"
+#include "rt/symbol_table.h"
+
+namespace sluice::rt {
+
+SLUICE_UNINSTRUMENTED Backtrace walk_frames(std::uintptr_t pc, std::uintptr_t frame,
+                                            const void* lower, const void* upper) noexcept {
+    constexpr std::size_t kFrameBytes = 2 * sizeof(std::uintptr_t);
+    const auto begin = reinterpret_cast<std::uintptr_t>(lower);
+    const auto end = reinterpret_cast<std::uintptr_t>(upper);
+    Backtrace trace;
+    while (trace.count < trace.addresses.size() && pc != 0) {
+        trace.addresses[trace.count++] = pc;
+        if (frame < begin || frame >= end || end - frame < kFrameBytes) break;
+        if (frame % sizeof frame != 0) break;
+        const auto* words = reinterpret_cast<const volatile std::uintptr_t*>(frame);
+        const std::uintptr_t caller = words[0];
+        pc = words[1];
+        if (caller != 0 && caller <= frame) break;
+        frame = caller;
+    }
+    return trace;
+}
+
+Interrupted interrupted_at(const void* machine) noexcept {
+    const mcontext_t& registers = static_cast<const ucontext_t*>(machine)->uc_mcontext;
+#if defined(__x86_64__)
+    return {static_cast<std::uintptr_t>(registers.gregs[REG_RIP]),
+            static_cast<std::uintptr_t>(registers.gregs[REG_RBP])};
+#else
+    return {static_cast<std::uintptr_t>(registers.pc),
+            static_cast<std::uintptr_t>(registers.regs[29])};
+#endif
+}
+
+std::string symbol_at(std::uintptr_t address) {
+    static const SymbolTable table = SymbolTable::of_this_program();
+    const SymbolTable::Place place = table.find(address);
+    if (place.name.empty()) return fmt::format("{:#x}", address);
+    return fmt::format("{}+{:#x}", place.name, place.offset);
+}
+
+}  // namespace sluice::rt

@@ -1,0 +1,92 @@
+#include "rt/stack_capture.h"
+
+#include <time.h>
+
+#include <csignal>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "rt/current_worker.h"
+#include "rt/scheduler.h"
+
+namespace sluice::rt {
+namespace {
+
+constexpr int kSignal = SIGURG;
+
+void on_signal(int, siginfo_t*, void* machine) {
+    Worker* const worker = current_worker();
+    if (worker == nullptr) return;
+    StackCapture::Result* const result = worker->capture().wanted();
+    if (result == nullptr) return;
+    const Interrupted at = interrupted_at(machine);
+    if (const Fiber* fiber = worker->current()) {
+        const StackArena::Bounds stack = worker->scheduler().arena().bounds(fiber);
+        result->fiber = fiber->id();
+        result->stack = walk_frames(at.pc, at.frame, stack.lower, stack.upper);
+    } else {
+        result->fiber = 0;
+        result->stack = walk_frames(at.pc, 0, nullptr, nullptr);
+    }
+    worker->capture().done();
+}
+
+void install_handler() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        struct sigaction action{};
+        action.sa_sigaction = on_signal;
+        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+        sigemptyset(&action.sa_mask);
+        SLUICE_CHECK(sigaction(kSignal, &action, nullptr) == 0);
+    });
+}
+
+}  // namespace
+
+void StackCapture::enter() {
+    install_handler();
+    const std::lock_guard lock(mutex_);
+    thread_ = pthread_self();
+    serving_ = true;
+}
+
+void StackCapture::leave() {
+    const std::lock_guard lock(mutex_);
+    serving_ = false;
+}
+
+bool StackCapture::take(Result& out) {
+    const std::lock_guard lock(mutex_);
+    if (!serving_ || pthread_equal(thread_, pthread_self()) != 0) return false;
+    state_.store(kWanted);
+    if (pthread_kill(thread_, kSignal) != 0) return false;
+    constexpr TimeNs kStepNs = 20'000;
+    const timespec step{.tv_sec = 0, .tv_nsec = kStepNs};
+    for (TimeNs waited_ns = 0; waited_ns < limits::kStackCaptureNs; waited_ns += kStepNs) {
+        if (state_.load(std::memory_order_acquire) == kDone) {
+            out = result_;
+            state_.store(kIdle);
+            return true;
+        }
+        nanosleep(&step, nullptr);
+    }
+    // Taken back, or the handler is at it this very moment.
+    int wanted = kWanted;
+    if (state_.compare_exchange_strong(wanted, kIdle)) return false;
+    while (state_.load(std::memory_order_acquire) != kDone) nanosleep(&step, nullptr);
+    out = result_;
+    state_.store(kIdle);
+    return true;
+}
+
+StackCapture::Result* StackCapture::wanted() noexcept {
+    int wanted = kWanted;
+    return state_.compare_exchange_strong(wanted, kTaking) ? &result_ : nullptr;
+}
+
+void StackCapture::done() noexcept {
+    state_.store(kDone, std::memory_order_release);
+}
+
+}  // namespace sluice::rt
