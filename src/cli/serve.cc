@@ -15,6 +15,7 @@
 #include "base/log_sink.h"
 #include "base/metrics.h"
 #include "base/tick_clock.h"
+#include "cli/dump_signal.h"
 #include "cli/signals.h"
 #include "cli/units.h"
 #include "etcd/server/etcd_server.h"
@@ -23,6 +24,7 @@
 #include "net/server/http_router.h"
 #include "observe/process_metrics.h"
 #include "observe/prometheus.h"
+#include "observe/trace_json.h"
 #include "rt/cpu_count.h"
 #include "rt/runtime.h"
 #include "storage/wal/injected_faults.h"
@@ -127,6 +129,15 @@ Result<Files> open_files() {
     return files;
 }
 
+void add_debug_pages(net::HttpRouter& http, rt::Runtime& runtime) {
+    http.add("/debug/fibers", http1::Method::kGet,
+             [&runtime](const http1::Request&) { return net::HttpAnswer{.body = runtime.dump()}; });
+    http.add("/debug/trace", http1::Method::kGet, [&runtime](const http1::Request&) {
+        return net::HttpAnswer{.content_type = "application/json",
+                               .body = observe::trace_json(runtime.trace(), runtime.ticks())};
+    });
+}
+
 int could_not_start(const Logger& log, const Error& error) {
     log.error("cannot start", {{"error", error.message()}});
     log.flush();
@@ -167,7 +178,9 @@ int serve(const ServeOptions& options) {
     auto files = open_files();
     if (!files) return could_not_start(log, files.error());
     const unsigned workers = options.workers == 0 ? rt::usable_cpus() : options.workers;
-    rt::Runtime runtime({.workers = workers, .make_poller = *pollers, .clock = &clock});
+    rt::Runtime runtime({.workers = workers, .make_poller = *pollers});
+    const DumpOnSignal dump_on_signal(runtime);
+    if (options.enable_pprof) add_debug_pages(http, runtime);
     etcd::EtcdServer server(std::move(*configured),
                             {files->used(), clock, ticks, log, registry, http, workers});
     const Status opened = server.open();

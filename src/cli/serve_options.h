@@ -44,6 +44,7 @@ struct ServeOptions {
     std::string log_level = "info";
     std::string log_format = "json";
     std::string log_outputs = "default";
+    bool enable_pprof = false;
     bool unsafe_no_fsync = false;
 
     std::uint32_t workers = 0;  // 0: one for each CPU this process may run on

@@ -62,6 +62,7 @@ const std::vector<Row>& rows() {
         {"log-level", "info", "debug", field(&O::log_level, "debug")},
         {"log-format", "json", "console", field(&O::log_format, "console")},
         {"log-outputs", "default", "stdout", field(&O::log_outputs, "stdout")},
+        {"enable-pprof", "", "true", field(&O::enable_pprof, true)},
         {"workers", "0", "3", field(&O::workers, 3)},
         {"poller", "auto", "epoll", field(&O::poller, "epoll")},
         {"memory-limit", "128MiB", "64MiB", field(&O::memory_limit_bytes, 64ull << 20)},

@@ -26,7 +26,9 @@ SignalWaiter::SignalWaiter() {
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    SLUICE_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
+    sigset_t blocked = set;
+    sigaddset(&blocked, SIGQUIT);
+    SLUICE_CHECK(pthread_sigmask(SIG_BLOCK, &blocked, nullptr) == 0);
     std::signal(SIGPIPE, SIG_IGN);
     descriptor_ = io::Descriptor(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
     SLUICE_CHECK(descriptor_.valid());

@@ -243,6 +243,9 @@ func (s *Server) Exited() <-chan struct{} { return s.exited }
 // ExitError is what the process ended with; only valid after Exited is closed.
 func (s *Server) ExitError() error { return s.err }
 
+// Signal sends a signal that the server is to survive.
+func (s *Server) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig) }
+
 // Kill ends the process with SIGKILL and waits until it is gone.
 func (s *Server) Kill() {
 	s.health.expectEnd()
