@@ -34,6 +34,7 @@ inline constexpr std::int64_t kLogFlushRetryNs = 100'000'000;
 
 inline constexpr int kStackDumpFramesMax = 32;                 // frames shown of a fiber's stack
 inline constexpr std::size_t kDumpFibersMax = 10'000;          // shown; the rest is counted
+inline constexpr std::size_t kSymbolTableBytesMax = 1u << 30;  // a section of the program's file
 inline constexpr std::int64_t kStackCaptureNs = 50'000'000;    // for a worker's answer to a signal
 inline constexpr unsigned kWorkersMax = 256;                   // threads that run fibers
 inline constexpr std::size_t kFiberStackBytes = 256 * 1024;    // RocksDB and protobuf run on it

@@ -11,6 +11,8 @@
 #include <fstream>
 #include <memory>
 
+#include "base/limits.h"
+
 namespace sluice::rt {
 namespace {
 
@@ -24,8 +26,7 @@ std::string demangled(const char* name) {
 // Reads `count` objects at `offset`; false if the file is too short.
 template <class T>
 bool read_at(std::ifstream& file, std::uint64_t offset, std::vector<T>& out, std::size_t count) {
-    constexpr std::size_t kBytesMax = 1u << 30;
-    if (count > kBytesMax / sizeof(T)) return false;
+    if (count > limits::kSymbolTableBytesMax / sizeof(T)) return false;
     out.resize(count);
     file.seekg(static_cast<std::streamoff>(offset));
     file.read(reinterpret_cast<char*>(out.data()), static_cast<std::streamsize>(count * sizeof(T)));
@@ -80,8 +81,8 @@ bool SymbolTable::read(const std::string& path) {
 SymbolTable::Place SymbolTable::find(std::uintptr_t address) const {
     const std::uintptr_t linked = link_address(address);
     auto next = std::ranges::upper_bound(symbols_, linked, {}, &Symbol::value);
-    constexpr int kNeighboursMax = 8;  // labels without a size may lie between
-    for (int i = 0; i < kNeighboursMax && next != symbols_.begin(); ++i) {
+    constexpr int kLabelsBetween = 8;  // labels without a size may lie between
+    for (int i = 0; i < kLabelsBetween && next != symbols_.begin(); ++i) {
         const Symbol& symbol = *--next;
         if (!symbol.is_function || linked - symbol.value >= symbol.size) continue;
         return {demangled(names_.c_str() + symbol.name), linked - symbol.value};
