@@ -2,6 +2,7 @@
 // Grouped by layer; where two bounds depend on each other a static_assert below says how.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -66,19 +67,26 @@ inline constexpr std::size_t kPoolSharedObjects = 1024;      // free ones behind
 inline constexpr std::size_t kJobClosureBytes = 48;     // of a worker pool's job, kept in place
 inline constexpr std::size_t kWorkerPoolBatchMax = 64;  // jobs of one hand-over to a thread
 
-inline constexpr std::size_t kIoVectorParts = 256;  // parts a gathered write; kernel takes 1024
 inline constexpr std::size_t kChunkSmallBytes = 16 << 10;  // bytes; one HTTP/2 frame, one read
 inline constexpr std::size_t kChunkLargeBytes = 64 << 10;  // bytes; one writev of a busy connection
+inline constexpr std::size_t kChunkHugeBytes = 256 << 10;  // bytes; the largest that is pooled
+// Size classes of I/O buffers, and how many free chunks of each a worker keeps: 1-2 MiB.
+struct ChunkClass {
+    std::size_t bytes;
+    std::size_t kept;
+};
+inline constexpr std::array<ChunkClass, 4> kChunkClasses{
+    {{4 << 10, 256}, {kChunkSmallBytes, 128}, {kChunkLargeBytes, 32}, {kChunkHugeBytes, 8}}};
+
+inline constexpr std::size_t kIoVectorParts = 256;  // parts a gathered write; kernel takes 1024
 
 // Bytes in the kernel that an accepted socket has not sent yet; more would only delay small
 // answers.
 inline constexpr int kSocketUnsentBytes = 256 << 10;
-inline constexpr std::size_t kEventsPerPoll = 256;      // then fibers get their turn
-inline constexpr unsigned kUringSubmissions = 256;      // entries; more take a further call
-inline constexpr unsigned kUringCompletions = 4096;     // entries; beyond it the kernel keeps them
-inline constexpr unsigned kSpinsBeforeYield = 200;      // rounds; then sched_yield()
-inline constexpr std::size_t kPooledSmallChunks = 128;  // free chunks a worker keeps: 2 MiB
-inline constexpr std::size_t kPooledLargeChunks = 32;   // free chunks a worker keeps: 2 MiB
+inline constexpr std::size_t kEventsPerPoll = 256;   // then fibers get their turn
+inline constexpr unsigned kUringSubmissions = 256;   // entries; more take a further call
+inline constexpr unsigned kUringCompletions = 4096;  // entries; beyond it the kernel keeps them
+inline constexpr unsigned kSpinsBeforeYield = 200;   // rounds; then sched_yield()
 inline constexpr std::size_t kWatchesPerPollerMax = 1 << 21;      // registrations; 16 B each
 inline constexpr std::int64_t kAcceptPauseMinNs = 10'000'000;     // ns; out of descriptors
 inline constexpr std::int64_t kAcceptPauseMaxNs = 1'000'000'000;  // ns; the pause doubles up to it

@@ -2,8 +2,19 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <random>
+#include <string>
 #include <thread>
 #include <vector>
+
+#include "io/poller_factory.h"
+#include "io/readiness.h"
+#include "rt/runtime.h"
+#include "rt/timer.h"
+#include "sync/group.h"
 
 namespace sluice::io {
 namespace {
@@ -33,19 +44,94 @@ TEST(BufferPool, SizesAreSeparate) {
     EXPECT_EQ(pool.stats(ChunkSize::kSmall).free, 1u);
 }
 
-TEST(BufferPool, KeepsNoMoreThanItsBound) {
-    BufferPool pool;
-    std::vector<Buffer> out;
-    for (std::size_t i = 0; i < limits::kPooledSmallChunks + 5; ++i) {
-        out.push_back(pool.borrow(ChunkSize::kSmall));
+// Borrows `count` chunks at once and gives them back; how many are kept then.
+std::size_t kept_after(BufferPool& pool, ChunkSize size, std::size_t count) {
+    {
+        std::vector<Buffer> out;
+        for (std::size_t i = 0; i < count; ++i) out.push_back(pool.borrow(size));
+        EXPECT_EQ(pool.stats(size).borrowed, count);
     }
-    out.clear();
-    EXPECT_EQ(pool.stats(ChunkSize::kSmall).free, limits::kPooledSmallChunks);
-    EXPECT_EQ(pool.stats(ChunkSize::kSmall).borrowed, 0u);
-    pool.trim();
-    EXPECT_EQ(pool.stats(ChunkSize::kSmall).free, 0u);
-    pool.borrow(ChunkSize::kSmall).reset();
-    EXPECT_EQ(pool.stats(ChunkSize::kSmall).free, 1u);
+    EXPECT_EQ(pool.stats(size).borrowed, 0u);
+    return pool.stats(size).free;
+}
+
+TEST(BufferPool, KeepsNoMoreThanItsBounds) {
+    for (const ChunkSize size : kChunkSizes) {
+        const std::size_t kept = limits::kChunkClasses[static_cast<std::size_t>(size)].kept;
+        BufferPool pool;
+        EXPECT_EQ(kept_after(pool, size, kept + 5), kept / 4);  // not by its owner
+        pool.trim();
+        EXPECT_EQ(pool.stats().free, 0u);
+        rt::Runtime runtime({.workers = 1});
+        runtime.run([&] { EXPECT_EQ(kept_after(pool, size, kept + 5), kept); });
+        EXPECT_EQ(kept_after(pool, size, kept + 5), kept + kept / 4);
+        pool.trim();
+        EXPECT_EQ(pool.stats().free, kept);  // the owner's, until it uses the pool
+        runtime.run([&] { EXPECT_EQ(kept_after(pool, size, 1), 1u); });
+    }
+}
+
+TEST(BufferPool, TheClassThatFits) {
+    EXPECT_EQ(chunk_for(0), ChunkSize::kTiny);
+    EXPECT_EQ(chunk_for(4096), ChunkSize::kTiny);
+    EXPECT_EQ(chunk_for(4097), ChunkSize::kSmall);
+    EXPECT_EQ(chunk_for(limits::kChunkLargeBytes), ChunkSize::kLarge);
+    EXPECT_EQ(chunk_for(limits::kChunkHugeBytes), ChunkSize::kHuge);
+    BufferPool pool;
+    for (const ChunkSize size : kChunkSizes) {
+        Buffer buffer = pool.borrow(size);
+        EXPECT_EQ(buffer.size(), chunk_bytes(size));
+        buffer.data()[buffer.size() - 1] = std::byte{1};
+    }
+}
+
+// What others give back comes to the owner when it has none of its own.
+TEST(BufferPool, TheOwnerTakesOverWhatOthersReturned) {
+    BufferPool pool;
+    rt::Runtime runtime({.workers = 1});
+    runtime.run([&] {
+        std::vector<Buffer> out;
+        for (int i = 0; i < 10; ++i) out.push_back(pool.borrow(ChunkSize::kSmall));
+        std::thread([&] { out.clear(); }).join();
+        EXPECT_EQ(pool.stats(ChunkSize::kSmall).free, 10u);
+        for (int i = 0; i < 10; ++i) out.push_back(pool.borrow(ChunkSize::kSmall));
+        EXPECT_EQ(pool.stats(ChunkSize::kSmall).misses, 10u);
+        EXPECT_EQ(pool.stats(ChunkSize::kSmall).hits, 10u);
+    });
+}
+
+// R7: connections in bursts that borrow chunks of mixed sizes for a turn and may end it on another
+// worker. Nearly all come from the lists.
+TEST(BufferPool, HitRateOfAServersLoad) {
+    rt::Runtime runtime({.workers = 2, .make_poller = *make_poller_factory("epoll")});
+    runtime.run([] {
+        sync::Group group(nullptr);
+        std::array<std::atomic<BufferPool*>, 2> pools{};
+        for (int connection = 0; connection < 64; ++connection) {
+            group.spawn([&, connection] {
+                std::mt19937 random(static_cast<unsigned>(connection));
+                for (int turn = 0; turn < 500; ++turn) {
+                    // Mostly small, seldom huge, as requests are.
+                    const auto bytes = std::size_t{256} << std::min(random() % 12, random() % 12);
+                    BufferPool& pool = current_poller().buffers();
+                    pools[rt::Runtime::current().worker_index()].store(&pool);
+                    const Buffer buffer = pool.borrow(chunk_for(bytes));
+                    buffer.data()[0] = std::byte{1};
+                    rt::yield();
+                    if (random() % 8 == 0) rt::sleep_for(10 * kMicrosecond);
+                }
+            });
+        }
+        EXPECT_TRUE(group.wait().has_value());
+        BufferPool::Stats sum;
+        for (const auto& slot : pools) {
+            if (const BufferPool* pool = slot.load()) sum += pool->stats();
+        }
+        EXPECT_EQ(sum.borrowed, 0u);
+        EXPECT_EQ(sum.hits + sum.misses, 64u * 500u);
+        EXPECT_GE(sum.hit_rate(), 0.97) << sum.misses << " of 32000 were allocated";
+        testing::Test::RecordProperty("hit_rate", std::to_string(sum.hit_rate()));
+    });
 }
 
 TEST(BufferPool, MovedBuffersReturnOnce) {

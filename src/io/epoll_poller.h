@@ -7,7 +7,6 @@
 
 #include <array>
 
-#include "io/buffer_pool.h"
 #include "io/readiness.h"
 #include "io/wake_event.h"
 #include "io/watch_table.h"
@@ -25,7 +24,6 @@ class EpollPoller final : public Poller {
 
     Status add(Watch& watch, std::uint32_t interest) override;
     void remove(Watch& watch) override;
-    BufferPool& buffers() noexcept override { return buffers_; }
     const char* name() const noexcept override { return "epoll"; }
 
   private:
@@ -34,7 +32,6 @@ class EpollPoller final : public Poller {
     WakeEvent wake_;
     Descriptor epoll_;
     WatchTable watches_;
-    BufferPool buffers_;
     std::array<epoll_event, limits::kEventsPerPoll> events_;
     bool bound_ = false;
 };

@@ -5,9 +5,9 @@
 namespace sluice::io {
 
 Poller& current_poller() {
-    auto* const poller = dynamic_cast<Poller*>(&rt::current_poller());
+    void* const poller = rt::current_poller().upper();
     SLUICE_CHECK(poller != nullptr);
-    return *poller;
+    return *static_cast<Poller*>(poller);
 }
 
 }  // namespace sluice::io

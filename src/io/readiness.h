@@ -29,6 +29,7 @@
 #include <cstdint>
 
 #include "base/result.h"
+#include "io/buffer_pool.h"
 #include "rt/poller.h"
 
 namespace sluice::io {
@@ -37,7 +38,6 @@ inline constexpr std::uint32_t kReadable = 1;  // bytes, a connection to accept,
 inline constexpr std::uint32_t kWritable = 2;
 inline constexpr std::uint32_t kHangup = 4;  // the peer has closed (fully or its side), or an error
 
-class BufferPool;
 class Poller;
 class WatchTable;
 
@@ -72,6 +72,8 @@ static_assert(sizeof(Watch) == 32);
 // A worker's poller that takes registrations. There is one for each worker; poll() belongs to it.
 class Poller : public rt::Poller {
   public:
+    Poller() noexcept : rt::Poller(this) {}
+
     // Registers the Watch. Any thread or fiber; does not suspend. The Watch must not be registered
     // already. kResourceExhausted: limits::kWatchesPerPollerMax; or the kernel's refusal.
     // The callback may run before add() returns if the caller is not this poller's worker.
@@ -85,10 +87,13 @@ class Poller : public rt::Poller {
     virtual void remove(Watch& watch) = 0;
 
     // The chunks of this worker (io/buffer_pool.h).
-    virtual BufferPool& buffers() noexcept = 0;
+    BufferPool& buffers() noexcept { return buffers_; }
 
     // "epoll" or "io_uring".
     virtual const char* name() const noexcept = 0;
+
+  private:
+    BufferPool buffers_;
 };
 
 // The poller of the calling worker; from a fiber or a callback on the scheduler's stack. A fiber

@@ -17,7 +17,6 @@
 #include <memory>
 #include <vector>
 
-#include "io/buffer_pool.h"
 #include "io/readiness.h"
 #include "io/wake_event.h"
 #include "io/watch_table.h"
@@ -36,7 +35,6 @@ class UringPoller final : public Poller {
 
     Status add(Watch& watch, std::uint32_t interest) override;
     void remove(Watch& watch) override;
-    BufferPool& buffers() noexcept override { return buffers_; }
     const char* name() const noexcept override { return "io_uring"; }
 
     // io_uring_enter calls so far; for tests and statistics. Worker only.
@@ -76,7 +74,6 @@ class UringPoller final : public Poller {
     std::uint64_t system_calls_ = 0;
     WakeEvent wake_;
     WatchTable watches_;
-    BufferPool buffers_;
     SpinLock commands_lock_;
     std::vector<Command> commands_ SLUICE_GUARDED_BY(commands_lock_);
     std::vector<Command> taken_commands_;

@@ -26,6 +26,15 @@ class Poller {
 
     // True if no operation is armed: nothing can come out of poll() but a wake().
     virtual bool idle() const = 0;
+
+    // What the layer that made it knows it as (io: its io::Poller); nullptr if nothing.
+    void* upper() const noexcept { return upper_; }
+
+  protected:
+    explicit Poller(void* upper = nullptr) noexcept : upper_(upper) {}
+
+  private:
+    void* const upper_;
 };
 
 // A poller tells the trace how many operations it hands to the kernel. On its worker; elsewhere

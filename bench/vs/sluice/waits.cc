@@ -140,7 +140,7 @@ void run_context(const Options& options) {
 void run_pool(const Options& options) {
     measure(options, [](std::int64_t n) {
         for (std::int64_t i = 0; i < n; ++i) {
-            const io::Buffer buffer = io::current_poller().buffers().borrow(io::ChunkSize::kSmall);
+            const io::Buffer buffer = io::borrow(io::ChunkSize::kSmall);
             buffer.data()[0] = std::byte{1};
         }
     });

@@ -219,7 +219,7 @@ void Connection::keep_trimmed(std::uint32_t flags, TimeNs now) {
 }
 
 void Connection::read_input(TimeNs now) {
-    const io::Buffer buffer = io::current_poller().buffers().borrow(io::ChunkSize::kLarge);
+    const io::Buffer buffer = io::borrow(io::ChunkSize::kLarge);
     std::unique_ptr<TurnScratch> scratch = server_.borrow_scratch();
     std::size_t total = 0;
     while (total < limits::kReadBytesPerTurn && should_read()) {
