@@ -24,10 +24,13 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(const Address& address,
 
 Result<std::size_t> TcpStream::read_some(std::span<std::byte> to, const sync::Context& context) {
     for (;;) {
+        if (drained_) SLUICE_TRY(waiter_.wait(kReadable, context));
         const ssize_t n = receive(fd(), to);
+        // Less than asked for: what comes now is a new edge, and a hang-up that came before it
+        // makes every wait pass. So the read that would only say -EAGAIN can be left out.
+        drained_ = n == -EAGAIN || (n > 0 && static_cast<std::size_t>(n) < to.size());
         if (n >= 0) return static_cast<std::size_t>(n);
         if (n != -EAGAIN) return fail(Error::from_errno(static_cast<int>(n), "receive"));
-        SLUICE_TRY(waiter_.wait(kReadable, context));
     }
 }
 

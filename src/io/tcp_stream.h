@@ -51,7 +51,8 @@ class TcpStream {
         : socket_(std::move(socket)), waiter_(socket_.get()) {}
 
     Descriptor socket_;
-    FdWaiter waiter_;  // destroyed before the socket is closed
+    FdWaiter waiter_;       // destroyed before the socket is closed
+    bool drained_ = false;  // the last read took all there was: wait before the next
 };
 
 }  // namespace sluice::io

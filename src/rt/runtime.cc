@@ -84,10 +84,13 @@ void yield() {
     worker_here().yield();
 }
 
-void checkpoint() {
+void detail::budget_spent() {
     Worker* worker = current_worker();
-    if (worker == nullptr || worker->current() == nullptr) return;
-    if (worker->use_budget()) worker->yield();
+    if (worker != nullptr && worker->current() != nullptr) {
+        worker->yield();
+    } else {
+        set_budget(limits::kFiberBudget);  // a thread or a scheduler's stack: nothing to yield
+    }
 }
 
 FiberAccount Fiber::account() const noexcept {

@@ -85,7 +85,7 @@ void Worker::run(Fiber* fiber) {
         ++fiber->switches_;
         processor_.counters.switches.add(1);
         processor_.slice_start_ticks.store(now_ticks_, std::memory_order_relaxed);
-        budget_ = limits::kFiberBudget;
+        set_budget(limits::kFiberBudget);
         const std::uint64_t id = fiber->id_.load(std::memory_order_relaxed);
         processor_.trace.record(TraceKind::kRun, now_ticks_, id);
         current_ = fiber;

@@ -44,7 +44,6 @@ class Worker {
     void park(WaitReason reason, const void* object, detail::AfterPark after, void* closure);
     void set_request(std::uint64_t request, std::uint32_t phase) noexcept;
     void record_io(TraceKind kind, std::uint32_t count) noexcept;
-    bool use_budget() noexcept { return --budget_ <= 0; }
 
     // Called on this worker, by a fiber or by the scheduler's stack: where a fiber that has become
     // runnable goes. Wakes another worker if more than one waits here.
@@ -96,7 +95,6 @@ class Worker {
     const void* object_ = nullptr;
     detail::AfterPark after_ = nullptr;
     void* after_closure_ = nullptr;
-    int budget_ = 0;
     std::uint32_t tick_ = 0;
     Ticks now_ticks_ = 0;        // as of the last switch out or poll
     Ticks looked_at_ticks_ = 0;  // when timers and I/O were looked at last

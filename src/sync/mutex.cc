@@ -25,11 +25,7 @@ Mutex::~Mutex() {
     SLUICE_CHECK(state_.load(std::memory_order_relaxed) == 0);
 }
 
-// Not analysed: the lock is an atomic's bit. The same holds for the rest of this file.
-void Mutex::lock() SLUICE_NO_THREAD_SAFETY_ANALYSIS {
-    rt::checkpoint();
-    std::uint32_t expected = 0;
-    if (state_.compare_exchange_strong(expected, kLocked, std::memory_order_acquire)) return;
+void Mutex::lock_slowly() {
     const bool locked = lock_slowly(Context::background());
     SLUICE_CHECK(locked);
 }
@@ -42,6 +38,7 @@ Status Mutex::lock(const Context& context) {
     return context.status();
 }
 
+// Not analysed: the lock is an atomic's bit.
 bool Mutex::try_lock() noexcept SLUICE_NO_THREAD_SAFETY_ANALYSIS {
     return take();
 }
@@ -54,13 +51,6 @@ bool Mutex::take() noexcept {
         }
     }
     return false;
-}
-
-void Mutex::unlock() noexcept SLUICE_NO_THREAD_SAFETY_ANALYSIS {
-    std::uint32_t expected = kLocked;
-    if (state_.compare_exchange_strong(expected, 0, std::memory_order_release)) return;
-    SLUICE_CHECK((expected & kLocked) != 0);
-    unlock_slowly();
 }
 
 bool Mutex::lock_slowly(const Context& context) {
@@ -116,6 +106,7 @@ void Mutex::leave(Node& node) {
 }
 
 void Mutex::unlock_slowly() noexcept {
+    SLUICE_CHECK((state_.load(std::memory_order_relaxed) & kLocked) != 0);
     Node* next = nullptr;
     {
         SpinGuard guard(queue_lock_);

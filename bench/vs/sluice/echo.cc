@@ -30,14 +30,14 @@ void wait_for_end_of_input() {
     });
 }
 
-void serve(io::Descriptor socket, const sync::Context& context) {
+void serve(io::Descriptor socket) {
     auto stream = io::TcpStream::adopt(std::move(socket));
     if (!stream) return;
     std::array<std::byte, 4'096> buffer;
     for (;;) {
-        const auto n = (*stream)->read_some(buffer, context);
+        const auto n = (*stream)->read_some(buffer);
         if (!n || *n == 0) return;
-        if (!(*stream)->write_all(std::span(buffer).first(*n), context)) return;
+        if (!(*stream)->write_all(std::span(buffer).first(*n))) return;
     }
 }
 
@@ -48,15 +48,13 @@ void run_echo(const Options&) {
     SLUICE_CHECK(socket.has_value());
     sync::Group group(nullptr);
     io::Listener listener(std::move(*socket), [&](io::Descriptor connection, const io::Address&) {
-        group.spawn([&group, connection = std::move(connection)]() mutable {
-            serve(std::move(connection), group.context());
-        });
+        group.spawn(
+            [connection = std::move(connection)]() mutable { serve(std::move(connection)); });
     });
     announce(*listener.address());
     group.spawn([&] { return listener.run(group.context()); });
     wait_for_end_of_input();
-    group.cancel();
-    (void)group.wait();
+    std::_Exit(0);  // as the others do, with all connections open
 }
 
 void run_echo_callback(const Options&) {
