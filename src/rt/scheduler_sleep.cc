@@ -93,13 +93,16 @@ bool Scheduler::last_one_verdict() {
         const MutexLock lock(lock_);
         if (sleepers_.load() != static_cast<int>(serving_)) return false;
     }
+    const std::uint64_t switches = stats().switches;
     if (live() == 0) {
         stopping_.store(true);
         wake_all();
         return true;
     }
     if (!deadlocked()) return false;
-    const std::uint64_t switches = stats().switches;
+    // A thread that is no worker may have made a fiber ready meanwhile, and it has run: the look at
+    // one fiber was before that, at another one after. Whoever ran it will judge.
+    if (stats().switches != switches) return false;
     if (switches == verdict_at_switches_) return false;  // reported, and nothing has run since
     verdict_at_switches_ = switches;
     report_deadlock();
