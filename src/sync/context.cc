@@ -14,7 +14,7 @@ Context::Callback::~Callback() {
 void Context::ParentLink::run(Callback& callback) noexcept {
     Context& child = static_cast<ParentLink&>(callback).child;
     const Context& parent = *child.parent_;
-    child.end(parent.code_.load(std::memory_order_relaxed), parent.cause_);
+    child.end(parent.code_.load(std::memory_order_relaxed), parent.cause_code_, parent.cause_);
 }
 
 Context::Context(const Context* parent, TimeNs deadline_ns)
@@ -30,8 +30,12 @@ Context::Context(const Context* parent, TimeNs deadline_ns)
     if (code == Code::kOk) {
         parent_->link(parent_link_);
     } else {
-        end(code, parent_->cause_);
+        end(code, parent_->cause_code_, parent_->cause_);
     }
+}
+
+Context::Context(const Context* parent, HasValue) : Context(parent) {
+    has_value_ = true;
 }
 
 Context::Context(Background) noexcept
@@ -61,7 +65,7 @@ bool Context::past_deadline() const {
 bool Context::ended() const {
     if (code_.load(std::memory_order_acquire) != Code::kOk) return true;
     if (!past_deadline()) return false;
-    end(Code::kDeadlineExceeded, "context deadline exceeded");
+    end(Code::kDeadlineExceeded, Code::kDeadlineExceeded, "context deadline exceeded");
     return true;
 }
 
@@ -70,18 +74,30 @@ Status Context::status() const {
     return fail(code_.load(std::memory_order_acquire), cause_);
 }
 
+Status Context::cause() const {
+    if (!ended()) return {};
+    return fail(cause_code_, cause_);
+}
+
 void Context::cancel(std::string_view cause) {
     SLUICE_CHECK(!never_ends_);
-    end(Code::kCancelled, cause);
+    end(Code::kCancelled, Code::kCancelled, cause);
+}
+
+void Context::cancel(const Error& cause) {
+    SLUICE_CHECK(!never_ends_);
+    SLUICE_CHECK(cause.code() != Code::kOk);
+    end(Code::kCancelled, cause.code(), cause.message());
 }
 
 // The one place where the state changes.
-void Context::end(Code code, std::string_view cause) const {
+void Context::end(Code code, Code cause_code, std::string_view cause) const {
     SLUICE_ASSERT(code == Code::kCancelled || code == Code::kDeadlineExceeded);
     std::string text(cause);
     SpinGuard guard(lock_);
     if (code_.load(std::memory_order_relaxed) != Code::kOk) return;
     cause_.swap(text);
+    cause_code_ = cause_code;
     code_.store(code, std::memory_order_release);
     while (Callback* callback = callbacks_) {
         unlink(*callback);
@@ -125,8 +141,8 @@ void Context::arm_timer() const {
     if (deadline_ns_ == kNever || timer_used_) return;
     timer_used_ = true;
     timer_.arm(deadline_ns_, [](rt::Timer& timer) {
-        static_cast<DeadlineTimer&>(timer).context.end(Code::kDeadlineExceeded,
-                                                       "context deadline exceeded");
+        static_cast<DeadlineTimer&>(timer).context.end(
+            Code::kDeadlineExceeded, Code::kDeadlineExceeded, "context deadline exceeded");
     });
 }
 

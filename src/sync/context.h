@@ -13,6 +13,12 @@
 //  - An operation that need not wait does not look at its context; a loop calls ended() itself.
 //  - It ends once, and stays ended: active -> cancelled, or active -> deadline exceeded.
 //
+//  - It carries values for those who are called under it (request id, tenant):
+//  sync/context_value.h.
+//
+// In Go's terms: WithCancel and WithDeadline are the constructor, Err() is status(), Cause() is
+// cause(), WithValue is ContextValue, AfterFunc is OnEnd.
+//
 // Cost: no allocation. A deadline is just a number until the first wait (or callback) under it arms
 // a timer, which later waits share. Construction under a parent takes the parent's lock once.
 //
@@ -73,8 +79,14 @@ class Context {
     // OK while active; then kCancelled with the cause, or kDeadlineExceeded.
     Status status() const;
 
+    // Why it has ended: OK while active; the error given to cancel(), of this context or of the
+    // ancestor that ended first; else the same as status().
+    Status cause() const;
+
     // Ends it and its children with kCancelled, unless it has ended. Any thread. Does not suspend.
     void cancel(std::string_view cause = "context canceled");
+    // The same, and keeps the error's code for cause(). status() is kCancelled with its message.
+    void cancel(const Error& cause);
 
     // Registers the callback; false if the context has ended, then nothing is registered. On a
     // fiber.
@@ -95,9 +107,13 @@ class Context {
         const Context& context;
     };
 
-    explicit Context(Background) noexcept;
+    friend class ContextValueBase;
+    struct HasValue {};
 
-    void end(Code code, std::string_view cause) const;
+    explicit Context(Background) noexcept;
+    Context(const Context* parent, HasValue);
+
+    void end(Code code, Code cause_code, std::string_view cause) const;
     bool past_deadline() const;
     void link(Callback& callback) const SLUICE_REQUIRES(lock_);
     void unlink(Callback& callback) const SLUICE_REQUIRES(lock_);
@@ -106,16 +122,21 @@ class Context {
     const Context* const parent_;
     const TimeNs deadline_ns_;
     const bool never_ends_;
+    bool has_value_ = false;  // it is a ContextValueBase; constant after construction
     mutable SpinLock lock_;
     mutable bool timer_used_ SLUICE_GUARDED_BY(lock_) = false;
     // kOk while active. Written once, under the lock, with release; pairs with the acquire of
-    // readers, who then may read cause_.
+    // readers, who then may read cause_code_ and cause_.
     mutable std::atomic<Code> code_{Code::kOk};
+    mutable Code cause_code_ = Code::kOk;
     mutable std::string cause_;
     mutable Callback* callbacks_ SLUICE_GUARDED_BY(lock_) = nullptr;
     ParentLink parent_link_;
     mutable DeadlineTimer timer_;
 };
+
+// Requests carry several; values, causes and the like must not make those without them larger.
+static_assert(sizeof(Context) <= 144);
 
 // The deadline that lies timeout_ns ahead on the calling fiber's runtime's clock.
 TimeNs deadline_after(TimeNs timeout_ns);

@@ -36,6 +36,42 @@ TEST(Context, CancelReachesDescendantsWithTheCause) {
     EXPECT_EQ(late.status().error().message(), "the server stops");
 }
 
+TEST(Context, TheCauseKeepsItsCode) {
+    Context root(nullptr);
+    Context child(&root);
+    EXPECT_TRUE(child.cause().has_value());
+    root.cancel(Error(Code::kDataLoss, "disk on fire"));
+    root.cancel(Error(Code::kAborted, "too late"));
+    Context late(&child);
+    for (const Context* context : {&root, &child, &late}) {
+        EXPECT_EQ(context->status().error().code(), Code::kCancelled);
+        EXPECT_EQ(context->status().error().message(), "disk on fire");
+        EXPECT_EQ(context->cause().error().code(), Code::kDataLoss);
+        EXPECT_EQ(context->cause().error().message(), "disk on fire");
+    }
+    Context plain(nullptr);
+    plain.cancel();
+    EXPECT_EQ(plain.cause().error().code(), Code::kCancelled);
+}
+
+TEST(Context, AGroupsFirstErrorIsItsContextsCause) {
+    run_simulated(1, [] {
+        Group group(nullptr);
+        group.spawn([]() -> Status { return fail(Code::kDataLoss, "disk on fire"); });
+        EXPECT_FALSE(group.wait().has_value());
+        EXPECT_EQ(group.context().status().error().code(), Code::kCancelled);
+        EXPECT_EQ(group.context().cause().error().code(), Code::kDataLoss);
+    });
+}
+
+TEST(Context, ADeadlinesCauseIsTheDeadline) {
+    run_simulated(1, [] {
+        Context context(nullptr, deadline_after(kSecond));
+        rt::sleep_for(2 * kSecond);
+        EXPECT_EQ(context.cause().error().code(), Code::kDeadlineExceeded);
+    });
+}
+
 TEST(Context, ChildDoesNotEndItsParent) {
     Context root(nullptr);
     Context sibling(&root);

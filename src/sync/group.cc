@@ -37,7 +37,7 @@ void Group::ended(Status status) noexcept {
         first = !first_error_.has_value();
         if (first) first_error_.emplace(status.error());
     }
-    if (first) context_.cancel(status.error().message());
+    if (first) context_.cancel(status.error());
     if (limit_ != kNoLimit) slots_.release(1);
     WaitList joiners;
     {

@@ -50,6 +50,7 @@ class Group {
     // Ends with the parent, at the first error, and at cancel().
     const Context& context() const noexcept { return context_; }
     void cancel(std::string_view cause = "context canceled") { context_.cancel(cause); }
+    void cancel(const Error& cause) { context_.cancel(cause); }
 
     // Starts fn() as a fiber. Suspends while `limit` are running. It is started also if the group
     // has been cancelled; fn looks at the context. fn returns Status or void and must not throw.

@@ -91,7 +91,7 @@ void WorkerPool::record_error(const Error& error) {
         if (first_error_.has_value()) return;
         first_error_.emplace(error);
     }
-    group_.cancel(error.message());
+    group_.cancel(error);
 }
 
 Status WorkerPool::drain() {
