@@ -123,8 +123,8 @@ class Scheduler {
     SpinLock foreign_trace_lock_;
     TraceRing foreign_trace_{TraceEvent::kNoWorker};  // written under the lock above
     Mutex lock_;
-    unsigned serving_ SLUICE_GUARDED_BY(lock_) = 0;  // workers in serve()
-    std::uint64_t verdict_at_switches_ = 0;  // of the last reported deadlock; by the last one awake
+    unsigned serving_ SLUICE_GUARDED_BY(lock_) = 0;      // workers in serve()
+    std::atomic<std::uint64_t> verdict_at_switches_{0};  // of the last reported deadlock
 };
 
 }  // namespace sluice::rt

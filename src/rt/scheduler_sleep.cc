@@ -89,22 +89,23 @@ bool Scheduler::work_in_sight(Worker& worker) const noexcept {
 }
 
 bool Scheduler::last_one_verdict() {
+    const std::uint64_t switches = stats().switches;
     {
         const MutexLock lock(lock_);
         if (sleepers_.load() != static_cast<int>(serving_)) return false;
     }
-    const std::uint64_t switches = stats().switches;
     if (live() == 0) {
         stopping_.store(true);
         wake_all();
         return true;
     }
     if (!deadlocked()) return false;
-    // A thread that is no worker may have made a fiber ready meanwhile, and it has run: the look at
-    // one fiber was before that, at another one after. Whoever ran it will judge.
+    // The looks above make one picture only if nothing ran meanwhile. Nothing ran when all slept,
+    // and nothing has run since then if no fiber was switched in since before that: a thread from
+    // outside may have woken one, which has ended on another worker by now.
     if (stats().switches != switches) return false;
-    if (switches == verdict_at_switches_) return false;  // reported, and nothing has run since
-    verdict_at_switches_ = switches;
+    // Reported already, and nothing has run since?
+    if (verdict_at_switches_.exchange(switches) == switches) return false;
     report_deadlock();
     return true;
 }
