@@ -43,16 +43,22 @@ inline constexpr std::size_t kFiberStackBytesMin = 16 * 1024;  // signal frames 
 inline constexpr std::size_t kFibersMax = 4 << 20;             // stack slots of one runtime
 inline constexpr std::size_t kFiberClosureBytesMax = 1024;  // lies in the fiber's first stack page
 inline constexpr unsigned kRunQueueSlots = 256;             // of a worker; more overflow
-inline constexpr unsigned kRunNextMax = 3;            // in a row, before the queue gets its turn
-inline constexpr unsigned kGlobalQueueInterval = 61;  // picks between looks at the global queue
-inline constexpr int kFiberBudget = 128;              // operations without a wait, then yield
-inline constexpr unsigned kStackCacheSlots = 64;      // free stacks that a worker keeps warm
-inline constexpr unsigned kStackDepotWarm = 1024;     // free stacks whose memory is kept
+inline constexpr unsigned kRunNextMax = 3;              // in a row, before the queue gets its turn
+inline constexpr unsigned kGlobalQueueInterval = 61;    // picks between looks at the global queue
+inline constexpr int kFiberBudget = 128;                // operations without a wait, then yield
+inline constexpr unsigned kStackCacheSlots = 64;        // free stacks that a worker keeps warm
+inline constexpr unsigned kStackDepotWarm = 1024;       // free stacks whose memory is kept
+inline constexpr TimeNs kMonitorTickNs = 10'000'000;    // between looks at the workers
+inline constexpr unsigned kMonitorIdleTicks = 3;        // with all asleep; then it sleeps too
+inline constexpr TimeNs kSliceNs = 10'000'000;          // a fiber's turn; then it is asked to yield
+inline constexpr TimeNs kStallNs = 20'000'000;          // a turn that is reported
+inline constexpr unsigned kStallReportsPerMinute = 12;  // the others are only counted
 inline constexpr TimeNs kPollIntervalNs = 100'000;   // a busy worker looks at I/O at least so often
 inline constexpr TimeNs kTimerRescueNs = 1'000'000;  // an idle worker takes over timers so late
 inline constexpr std::size_t kTraceRingEvents = 4096;  // kept of each worker, 32 B each
 inline constexpr unsigned kBlockingThreadsMax = 64;    // RocksDB reads, DNS, file metadata
 inline constexpr TimeNs kBlockingThreadIdleNs = 10'000'000'000;  // then a thread ends
+static_assert(kSliceNs <= kStallNs, "asked before it is reported");
 static_assert(kFiberClosureBytesMax * 4 <= kFiberStackBytesMin);
 static_assert((kRunQueueSlots & (kRunQueueSlots - 1)) == 0, "indices wrap by masking");
 

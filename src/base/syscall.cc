@@ -189,6 +189,10 @@ int epoll_wait(int epoll_fd, epoll_event* events, int count, std::int64_t timeou
     return value_or_errno(::epoll_wait(epoll_fd, events, count, bounded_ms));
 }
 
+int poll(pollfd* fds, unsigned count, int timeout_ms) noexcept {
+    return value_or_errno(::poll(fds, count, timeout_ms));
+}
+
 int eventfd(unsigned initial, int flags) noexcept {
     return value_or_errno(::eventfd(initial, flags | EFD_CLOEXEC));
 }

@@ -12,6 +12,7 @@
 // close() and in the calls that wait. Safe on any thread.
 #pragma once
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -65,6 +66,7 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept;
 int epoll_create() noexcept;
 int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event* event) noexcept;
 int epoll_wait(int epoll_fd, epoll_event* events, int count, std::int64_t timeout_ns) noexcept;
+int poll(pollfd* fds, unsigned count, int timeout_ms) noexcept;
 int eventfd(unsigned initial, int flags) noexcept;
 
 // Scheduling of the calling thread: the kernel's struct sched_attr as of Linux 3.14, which the C

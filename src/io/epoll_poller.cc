@@ -33,11 +33,27 @@ EpollPoller::EpollPoller() : epoll_(sys::epoll_create()) {
 EpollPoller::~EpollPoller() = default;
 
 unsigned EpollPoller::poll(TimeNs timeout_ns) {
+    const WatchTable::Turn turn(watches_);
     if (!bound_) {
         watches_.bind_worker();
         bound_ = true;
     }
-    const std::int64_t wait_ns = timeout_ns == kNever ? -1 : timeout_ns;
+    return take_turn(timeout_ns == kNever ? -1 : timeout_ns);
+}
+
+// An epoll instance is readable when it has events.
+rt::Poller::Waiting EpollPoller::waiting() noexcept {
+    if (idle()) return Waiting::kNothing;
+    pollfd look{.fd = epoll_.get(), .events = POLLIN, .revents = 0};
+    return sys::poll(&look, 1, 0) > 0 ? Waiting::kForAny : Waiting::kNothing;
+}
+
+unsigned EpollPoller::poll_for_other() {
+    const WatchTable::Turn turn(watches_, std::try_to_lock);
+    return turn ? take_turn(0) : 0;
+}
+
+unsigned EpollPoller::take_turn(std::int64_t wait_ns) {
     const int count =
         sys::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), wait_ns);
     SLUICE_CHECK(count >= 0 || count == -EINTR);

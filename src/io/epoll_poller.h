@@ -19,6 +19,8 @@ class EpollPoller final : public Poller {
     ~EpollPoller() override;
 
     unsigned poll(TimeNs timeout_ns) override;
+    Waiting waiting() noexcept override;
+    unsigned poll_for_other() override;
     void wake() noexcept override { wake_.signal(); }
     bool idle() const override { return watches_.size() == 0; }
 
@@ -28,6 +30,8 @@ class EpollPoller final : public Poller {
 
   private:
     static constexpr WatchTable::Token kWakeToken = UINT64_MAX;
+
+    unsigned take_turn(std::int64_t wait_ns);
 
     WakeEvent wake_;
     Descriptor epoll_;

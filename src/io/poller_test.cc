@@ -317,6 +317,34 @@ TEST_P(PollerTest, ACallbackKnowsItsPollerWhileAnotherThreadRemoves) {
     EXPECT_FALSE(watch.registered());
 }
 
+// The owner has left a turn and does not come back for a while. With io_uring its thread must fetch
+// the completion, which a signal makes it do.
+TEST_P(PollerTest, AnotherThreadServesForAStuckOwner) {
+    Pair pair;
+    Recorder watch(pair.ours.get());
+    std::thread::id ran_on;
+    watch.then = [&](Recorder& self) {
+        ran_on = std::this_thread::get_id();
+        poller_->remove(self);  // a callback may, wherever it runs
+    };
+    ASSERT_TRUE(poller_->add(watch, kReadable));
+    poll_out();
+    EXPECT_EQ(poller_->waiting(), rt::Poller::Waiting::kNothing);
+    pair.feed();
+    EXPECT_TRUE(becomes_true([&] {
+        poller_->collect_on_signal();
+        return poller_->waiting() == rt::Poller::Waiting::kForAny;
+    }));
+    unsigned events = 0;
+    std::thread other([&] { events = poller_->poll_for_other(); });
+    const std::thread::id other_id = other.get_id();
+    other.join();
+    EXPECT_EQ(events, 1U);
+    EXPECT_EQ(watch.calls, 1);
+    EXPECT_EQ(ran_on, other_id);
+    EXPECT_FALSE(watch.registered());
+}
+
 TEST_P(PollerTest, StressOfRegistrations) {
     std::atomic<int> running{3};
     std::vector<std::thread> threads;

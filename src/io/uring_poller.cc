@@ -123,6 +123,8 @@ void UringPoller::prepare_commands() {
             // and the poll would hold the socket open for ever. A cancel ends it after that event.
             io_uring_prep_cancel64(sqe, command.token, 0);
             sqe->user_data = kIgnoredToken;
+        } else if (command.token == kWakeToken) {
+            prepare_poll(wake_.fd(), POLLIN, kWakeToken);
         } else if (watches_.find(command.token, registration)) {
             prepare_poll(registration.fd, to_poll(registration.interest), command.token);
         }
@@ -181,6 +183,7 @@ void UringPoller::enter(unsigned wait_for, TimeNs timeout_ns) {
 }
 
 unsigned UringPoller::poll(TimeNs timeout_ns) {
+    const WatchTable::Turn turn(watches_);
     if (!started_) start();
     prepare_commands();
     const bool to_submit = ring_.sq.sqe_head != ring_.sq.sqe_tail;
@@ -191,6 +194,26 @@ unsigned UringPoller::poll(TimeNs timeout_ns) {
     }
     collect_deferred();
     return reap();
+}
+
+rt::Poller::Waiting UringPoller::waiting() noexcept {
+    const WatchTable::Turn turn(watches_, std::try_to_lock);
+    if (!turn || !started_ || idle()) return Waiting::kNothing;
+    if (io_uring_cq_ready(&ring_) > 0) return Waiting::kForAny;
+    return kernel_has_work() ? Waiting::kForOwner : Waiting::kNothing;
+}
+
+unsigned UringPoller::poll_for_other() {
+    const WatchTable::Turn turn(watches_, std::try_to_lock);
+    return turn && started_ ? reap() : 0;
+}
+
+// Nothing but a system call, by liburing's own instruction: it leaves errno alone. What it fails
+// with does not matter: it is tried again.
+void UringPoller::collect_on_signal() noexcept {
+    if (!started_) return;
+    (void)io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), 0, 0, IORING_ENTER_GETEVENTS,
+                          nullptr, 0);
 }
 
 // With DEFER_TASKRUN a call may yield no more than 20 completions; the flag says if there are more.
@@ -244,7 +267,8 @@ bool UringPoller::complete(std::uint64_t token, int result, unsigned flags) {
     if (token == kIgnoredToken) return false;
     if (token == kWakeToken) {
         wake_.consume();
-        if (ended) prepare_poll(wake_.fd(), POLLIN, kWakeToken);
+        // Not at once: another worker may be at it, and only ours may submit.
+        if (ended) push({.token = kWakeToken, .kind = Command::Kind::kArm});
         return false;
     }
     if (ended && result >= 0) push({.token = token, .kind = Command::Kind::kArm});

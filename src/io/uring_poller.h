@@ -8,7 +8,9 @@
 // Flags: SINGLE_ISSUER and DEFER_TASKRUN (Linux 6.1), so that completions are produced only when
 // the worker asks for them; where they are missing, COOP_TASKRUN or none. The ring is created
 // disabled and enabled by the first poll(), which binds it to that thread: all polls are made by
-// one thread. A wait's timeout goes with the call (EXT_ARG), not through the ring.
+// one thread. Others may take completions out of the ring while that is stuck; only a signal to it
+// can bring deferred ones there. A wait's timeout goes with the call (EXT_ARG), not through the
+// ring.
 #pragma once
 
 #include <liburing.h>
@@ -30,6 +32,9 @@ class UringPoller final : public Poller {
     ~UringPoller() override;
 
     unsigned poll(TimeNs timeout_ns) override;
+    Waiting waiting() noexcept override;
+    unsigned poll_for_other() override;
+    void collect_on_signal() noexcept override;
     void wake() noexcept override { wake_.signal(); }
     bool idle() const override { return watches_.size() == 0; }
 

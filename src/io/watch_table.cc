@@ -25,6 +25,26 @@ bool WatchTable::on_worker() const noexcept {
            static_cast<std::uintptr_t>(pthread_self());
 }
 
+bool WatchTable::try_begin_turn() noexcept {
+    if (turn_taken_.load(std::memory_order_relaxed)) return false;
+    if (turn_taken_.exchange(true, std::memory_order_acquire)) return false;
+    turn_thread_.store(static_cast<std::uintptr_t>(pthread_self()), std::memory_order_relaxed);
+    return true;
+}
+
+WatchTable::Turn::Turn(WatchTable& table) noexcept : table_(&table) {
+    while (!table.try_begin_turn()) sched_yield();
+}
+
+WatchTable::Turn::Turn(WatchTable& table, std::try_to_lock_t) noexcept
+    : table_(table.try_begin_turn() ? &table : nullptr) {}
+
+WatchTable::Turn::~Turn() {
+    if (table_ == nullptr) return;
+    table_->turn_thread_.store(0, std::memory_order_relaxed);
+    table_->turn_taken_.store(false, std::memory_order_release);
+}
+
 Result<WatchTable::Token> WatchTable::insert(Watch& watch, Poller& poller, std::uint32_t interest) {
     SLUICE_CHECK(watch.poller_ == nullptr);
     SpinGuard guard(lock_);
@@ -62,13 +82,15 @@ void WatchTable::erase(Watch& watch) noexcept {
         first_free_ = watch.slot_;
         size_.fetch_sub(1, std::memory_order_relaxed);
     }
-    if (!on_worker()) {
+    const auto here = static_cast<std::uintptr_t>(pthread_self());
+    if (turn_thread_.load(std::memory_order_relaxed) != here) {
         while (running_.load(std::memory_order_acquire) == &watch) sched_yield();
     }
     watch.poller_ = nullptr;  // not before: the callback may ask for it
 }
 
 bool WatchTable::dispatch(Token token, std::uint32_t events) {
+    SLUICE_ASSERT(turn_taken_.load(std::memory_order_relaxed));
     Watch* watch = nullptr;
     {
         SpinGuard guard(lock_);

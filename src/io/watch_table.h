@@ -6,13 +6,15 @@
 //
 //      free --insert--> live --erase--> free, generation + 1
 //
-// dispatch() belongs to the worker; insert() and erase() may be called on any thread. erase()
-// returns only when the Watch's callback is not running (unless that is who calls).
+// dispatch() belongs to who has the turn: the worker, or another thread while the worker is stuck.
+// insert() and erase() may be called on any thread. erase() returns only when the Watch's callback
+// is not running (unless that is who calls).
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 #include "base/result.h"
@@ -36,7 +38,22 @@ class WatchTable {
     WatchTable(const WatchTable&) = delete;
     WatchTable& operator=(const WatchTable&) = delete;
 
-    // Makes the calling thread the worker: the one that dispatches.
+    // The right to dispatch, and with it to use what the poller needs for that. The worker waits
+    // for it (others have it for one round of callbacks at most); others only try.
+    class Turn {
+      public:
+        explicit Turn(WatchTable& table) noexcept;
+        Turn(WatchTable& table, std::try_to_lock_t) noexcept;
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+        ~Turn();
+        explicit operator bool() const noexcept { return table_ != nullptr; }
+
+      private:
+        WatchTable* table_;
+    };
+
+    // Makes the calling thread the worker, for on_worker().
     void bind_worker() noexcept;
     bool on_worker() const noexcept;
 
@@ -45,7 +62,7 @@ class WatchTable {
     Token token_of(const Watch& watch) const noexcept;
     void erase(Watch& watch) noexcept;
 
-    // Worker only. Runs the callback; false if the token is stale.
+    // With the turn. Runs the callback; false if the token is stale.
     bool dispatch(Token token, std::uint32_t events);
     // Of a token that is still live.
     bool find(Token token, Registration& out) const noexcept;
@@ -61,6 +78,7 @@ class WatchTable {
     static_assert(sizeof(Slot) == 16);
     static constexpr std::uint32_t kNoSlot = UINT32_MAX;
 
+    bool try_begin_turn() noexcept;
     Watch* live(Token token) const noexcept SLUICE_REQUIRES(lock_);
 
     mutable SpinLock lock_;
@@ -71,6 +89,8 @@ class WatchTable {
     // acquire in erase().
     std::atomic<Watch*> running_{nullptr};
     std::atomic<std::uintptr_t> worker_thread_{0};
+    std::atomic<bool> turn_taken_{false};         // acquire and release, as a lock
+    std::atomic<std::uintptr_t> turn_thread_{0};  // who has the turn; 0: nobody
 };
 
 }  // namespace sluice::io

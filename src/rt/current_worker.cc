@@ -1,5 +1,7 @@
 #include "rt/current_worker.h"
 
+#include <atomic>
+
 #include "rt/outside_record.h"
 
 extern "C" {
@@ -24,6 +26,12 @@ namespace sluice::rt {
     sluice_current_worker = worker;
 }
 
+[[gnu::noinline]] int& thread_budget() noexcept {
+    int* budget = &sluice_fiber_budget;
+    asm volatile("" : "+r"(budget)::"memory");
+    return *budget;
+}
+
 #if !defined(__x86_64__)
 
 [[gnu::noinline]] Worker* current_worker() noexcept {
@@ -34,11 +42,13 @@ namespace sluice::rt {
 
 [[gnu::noinline]] void set_budget(int calls) noexcept {
     asm volatile("" : "+r"(calls)::"memory");
-    sluice_fiber_budget = calls;
+    std::atomic_ref(sluice_fiber_budget).store(calls, std::memory_order_relaxed);
 }
 
 [[gnu::noinline]] bool use_budget() noexcept {
-    int left = --sluice_fiber_budget;
+    const std::atomic_ref budget(sluice_fiber_budget);
+    int left = budget.load(std::memory_order_relaxed) - 1;
+    budget.store(left, std::memory_order_relaxed);
     asm volatile("" : "+r"(left)::"memory");
     return left <= 0;
 }

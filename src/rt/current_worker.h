@@ -17,6 +17,10 @@ class Worker;
 // By a worker's thread, when it starts and ends to serve.
 void set_current_worker(Worker* worker) noexcept;
 
+// The calling thread's budget itself, for others who want it to be spent (Worker::ask_to_yield).
+// They write it as an atomic; use_budget() is no atomic step, so it may overwrite that.
+int& thread_budget() noexcept;
+
 #if defined(__x86_64__)
 
 // nullptr on a thread that is no worker.

@@ -3,8 +3,12 @@
 // The layer io implements it with io_uring and with epoll; rt has two that know no I/O: NullPoller
 // (rt/null_poller.h) for tests of this layer, and SimPoller (rt/simulation.h) for virtual time.
 //
-// All calls but wake() are made by the poller's own worker, on the scheduler's stack.
+// poll() and idle() are called by the poller's own worker, on the scheduler's stack. While that is
+// stuck in a long slice, others look after its I/O: waiting() and poll_for_other() are called by
+// other threads, collect_on_signal() on the stuck thread in a signal handler.
 #pragma once
+
+#include <cstdint>
 
 #include "base/clock.h"
 
@@ -25,7 +29,25 @@ class Poller {
     virtual void wake() noexcept = 0;
 
     // True if no operation is armed: nothing can come out of poll() but a wake().
+    // Any thread.
     virtual bool idle() const = 0;
+
+    // What poll_for_other() would find. Any thread, while the worker serves. One that cannot be
+    // polled by others says kNothing.
+    enum class Waiting : std::uint8_t {
+        kNothing,
+        kForOwner,  // events that collect_on_signal() must fetch first
+        kForAny,
+    };
+    virtual Waiting waiting() noexcept { return Waiting::kNothing; }
+
+    // poll(0) by another worker, on its scheduler's stack: runs the callbacks there. Returns 0 at
+    // once if somebody polls already.
+    virtual unsigned poll_for_other() { return 0; }
+
+    // In a signal handler on the owner's thread, while that runs a fiber: makes completions that
+    // only this thread can fetch visible to others. Async-signal-safe.
+    virtual void collect_on_signal() noexcept {}
 
     // What the layer that made it knows it as (io: its io::Poller); nullptr if nothing.
     void* upper() const noexcept { return upper_; }

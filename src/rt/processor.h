@@ -39,7 +39,7 @@ class Counter {
 
 struct Counters {
     Counter started, ended, switches, steals, stolen, overflows, polls, parks, timers,
-        timers_rescued;
+        timers_rescued, events_rescued, yields_forced;
 };
 
 class Processor {
@@ -71,6 +71,11 @@ class Processor {
                arrivals_.size() + (bag_ != nullptr ? bag_->size() : 0);
     }
 
+    // Any thread.
+    bool has_run_next() const noexcept {
+        return run_next_.load(std::memory_order_relaxed) != nullptr;
+    }
+
     // Any worker: takes the run_next fiber, which its owner seems to be kept from running.
     Fiber* steal_run_next() noexcept {
         if (run_next_.load(std::memory_order_acquire) == nullptr) return nullptr;
@@ -84,8 +89,10 @@ class Processor {
     Counters counters;
     TraceRing trace;
     std::unique_ptr<Poller> poller;  // set while the worker serves
-    // When the running slice began; how thieves tell a busy owner from a stuck one.
-    std::atomic<std::uint64_t> slice_start_ticks{0};
+    // When the running slice began, a fiber's or the scheduler's; 0 while the worker sleeps or does
+    // not serve. How thieves and the monitor tell a busy owner from a stuck one. A release, so that
+    // whoever sees it may use `poller`.
+    std::atomic<Ticks> slice_start_ticks{0};
 
   private:
     Fiber* pop_random();

@@ -87,7 +87,7 @@ void yield() {
 void detail::budget_spent() {
     Worker* worker = current_worker();
     if (worker != nullptr && worker->current() != nullptr) {
-        worker->yield();
+        worker->yield_spent();
     } else {
         set_budget(limits::kFiberBudget);  // a thread or a scheduler's stack: nothing to yield
     }

@@ -33,6 +33,19 @@ namespace sluice::rt {
 class BlockingPool;
 class Scheduler;
 
+// A fiber that has kept its worker for longer than limits::kStallNs (rt/monitor.h).
+struct StallReport {
+    unsigned worker = 0;
+    std::uint64_t fiber = 0;  // 0: the scheduler's own stack, or the worker did not answer
+    std::string name;         // the fiber's
+    TimeNs lasted_ns = 0;     // so far
+    // CPU time that the worker's thread used during the last watched_ns of it. Much less than that:
+    // it did not compute, but waited for the disk or for a CPU.
+    TimeNs cpu_ns = 0;
+    TimeNs watched_ns = 0;
+    std::string stack;  // a line a frame; empty if the worker did not answer
+};
+
 struct Options {
     unsigned workers = 0;  // 0: one for each CPU this process may use
     // Called by each worker's own thread before it serves (a ring may belong to that thread), once
@@ -46,6 +59,10 @@ struct Options {
     // Called on a worker when nothing can ever run again, with a dump of all fibers. Empty: the
     // dump goes to standard error and the process aborts. If it returns, the runtime sleeps on.
     std::function<void(const std::string& dump)> on_deadlock = {};
+    // A thread that watches the workers (rt/monitor.h). Never in a simulation.
+    bool monitor = true;
+    // Called on that thread. It may block, but nothing is watched meanwhile. Empty: standard error.
+    std::function<void(const StallReport& report)> on_stall = {};
     // Simulation: one worker picks the next fiber at random from the runnable ones, by this seed.
     std::optional<std::uint64_t> schedule_seed = {};
 };
@@ -63,7 +80,12 @@ struct Stats {
     std::uint64_t wakes = 0;  // idle workers woken by another thread or worker
     std::uint64_t timers_fired = 0;
     std::uint64_t timers_fired_for_others = 0;  // of those, on behalf of a busy worker
-    std::uint64_t stacks = 0;                   // stack slots ever carved
+    std::uint64_t events_for_others = 0;        // of I/O, on behalf of a busy worker
+    std::uint64_t yields_forced = 0;            // by the monitor, of fibers that ran for long
+    std::uint64_t stalls = 0;                   // slices longer than limits::kStallNs
+    std::uint64_t stalls_suppressed = 0;  // of those, not reported: too many, or over too soon
+    std::uint64_t monitor_ticks = 0;      // looks of the monitor at the workers
+    std::uint64_t stacks = 0;             // stack slots ever carved
     std::uint64_t stacks_unguarded = 0;
 };
 

@@ -70,7 +70,9 @@ void Scheduler::run(std::function<void()> main) {
             serve(i);
         });
     }
+    if (options_.monitor && !options_.schedule_seed) monitor_.start();
     serve(0);
+    monitor_.stop();
     for (std::thread& thread : threads) thread.join();
     blocking_pool_->settle();  // the next run() makes new pollers
     SLUICE_CHECK(live() == 0);
@@ -174,9 +176,14 @@ Stats Scheduler::stats() const {
         sum.parks += counters.parks.get();
         sum.timers_fired += counters.timers.get() + counters.timers_rescued.get();
         sum.timers_fired_for_others += counters.timers_rescued.get();
+        sum.events_for_others += counters.events_rescued.get();
+        sum.yields_forced += counters.yields_forced.get();
     }
     sum.fibers_started += started_elsewhere_.load();
     sum.wakes = wakes_.load(std::memory_order_relaxed);
+    sum.stalls = monitor_.stalls();
+    sum.stalls_suppressed = monitor_.stalls_suppressed();
+    sum.monitor_ticks = monitor_.ticks();
     sum.stacks = arena_.carved();
     sum.stacks_unguarded = arena_.unguarded();
     return sum;

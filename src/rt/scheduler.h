@@ -30,6 +30,7 @@
 #include "rt/backtrace.h"
 #include "rt/blocking_pool.h"
 #include "rt/global_queue.h"
+#include "rt/monitor.h"
 #include "rt/runtime.h"
 #include "rt/stack_arena.h"
 #include "rt/worker.h"
@@ -51,6 +52,7 @@ class Scheduler {
     StackArena& arena() noexcept { return arena_; }
     GlobalQueue& global_queue() noexcept { return global_queue_; }
     BlockingPool& blocking_pool() noexcept { return *blocking_pool_; }
+    Monitor& monitor() noexcept { return monitor_; }
     std::vector<std::unique_ptr<Worker>>& workers() noexcept { return workers_; }
     Stats stats() const;
     std::string dump() const;
@@ -92,6 +94,9 @@ class Scheduler {
     // True: the worker shall end.
     bool should_end(Worker& worker);
 
+    // By the monitor.
+    void report_stall(const StallReport& report);
+
   private:
     std::uint64_t live() const noexcept;
     // rt/fiber_dump.cc
@@ -111,6 +116,7 @@ class Scheduler {
     StackArena arena_;
     GlobalQueue global_queue_;
     std::vector<std::unique_ptr<Worker>> workers_;
+    Monitor monitor_{*this};
     std::unique_ptr<BlockingPool> blocking_pool_;  // ends before the workers: its threads wake them
 
     std::atomic<int> spinning_{0};

@@ -163,4 +163,19 @@ void Scheduler::report_deadlock() {
     std::abort();
 }
 
+void Scheduler::report_stall(const StallReport& report) {
+    if (options_.on_stall) {
+        options_.on_stall(report);
+        return;
+    }
+    constexpr TimeNs kPerMs = kMillisecond;
+    std::fprintf(
+        stderr,
+        "fiber %llu \"%s\" has kept worker %u for %lld ms; CPU time %lld of the last %lld ms\n%s",
+        static_cast<unsigned long long>(report.fiber), report.name.c_str(), report.worker,
+        static_cast<long long>(report.lasted_ns / kPerMs),
+        static_cast<long long>(report.cpu_ns / kPerMs),
+        static_cast<long long>(report.watched_ns / kPerMs), report.stack.c_str());
+}
+
 }  // namespace sluice::rt

@@ -68,6 +68,68 @@ TEST(Scheduler, PingPongLetsArrivalsIn) {
     EXPECT_LT(answers, 1'000);
 }
 
+// The same for a fiber that waits in the queue all along.
+TEST(Scheduler, PingPongLetsTheQueueRun) {
+    constexpr int kRounds = 100'000;
+    Runtime runtime({.workers = 1});
+    int answers = 0;
+    bool ran = false;
+    bool over = false;
+    Baton asked;
+    Baton answered;
+    runtime.run([&] {
+        spawn([&] {
+            while (true) {
+                asked.wait();
+                if (over) return;
+                ++answers;
+                answered.post();
+            }
+        });
+        yield();
+        spawn([&] { ran = true; });
+        while (!ran && answers < kRounds) {
+            asked.post();
+            answered.wait();
+        }
+        over = true;
+        asked.post();
+    });
+    EXPECT_TRUE(ran);
+    EXPECT_LE(answers, static_cast<int>(limits::kRunNextMax));
+}
+
+// Fibers that always find others in their own queue come to the global one all the same.
+TEST(Scheduler, GlobalQueueIsLookedAt) {
+    Runtime runtime({.workers = 1});
+    std::atomic<bool> posted = false;
+    bool ran = false;
+    std::uint64_t switches = 0;
+    std::thread outside;
+    runtime.run([&] {
+        Baton go;
+        spawn([&] {
+            go.wait(WaitReason::kOther);
+            ran = true;
+        });
+        spawn([&] {
+            while (!ran) yield();
+        });
+        yield();
+        outside = std::thread([&] {
+            go.post();
+            posted = true;
+        });
+        while (!posted) yield();
+        const std::uint64_t before = runtime.stats().switches;
+        while (!ran) yield();
+        switches = runtime.stats().switches - before;
+    });
+    outside.join();
+    EXPECT_TRUE(ran);
+    EXPECT_LE(switches, limits::kGlobalQueueInterval + 3);
+}
+
 TEST(Scheduler, SpawnAndJoinWakesNobody) {
     Runtime runtime({.workers = 2});
     std::uint64_t wakes = 1;

@@ -31,6 +31,7 @@ Options simulated(SimClock& clock, std::uint64_t seed) {
     options.clock = &clock;
     options.blocking_threads_max = 0;
     options.schedule_seed = seed;
+    options.monitor = false;
     return options;
 }
 

@@ -17,15 +17,19 @@ constexpr int kSignal = SIGURG;
 void on_signal(int, siginfo_t*, void* machine) {
     Worker* const worker = current_worker();
     if (worker == nullptr) return;
+    // Only while a fiber runs: then the poller is not in use on this thread.
+    if (worker->current() != nullptr) worker->processor().poller->collect_on_signal();
     StackCapture::Result* const result = worker->capture().wanted();
     if (result == nullptr) return;
     const Interrupted at = interrupted_at(machine);
     if (const Fiber* fiber = worker->current()) {
         const StackArena::Bounds stack = worker->scheduler().arena().bounds(fiber);
         result->fiber = fiber->id();
+        result->name = fiber->name();
         result->stack = walk_frames(at.pc, at.frame, stack.lower, stack.upper);
     } else {
         result->fiber = 0;
+        result->name = "";
         result->stack = walk_frames(at.pc, 0, nullptr, nullptr);
     }
     worker->capture().done();
@@ -78,6 +82,21 @@ bool StackCapture::take(Result& out) {
     out = result_;
     state_.store(kIdle);
     return true;
+}
+
+void StackCapture::nudge() {
+    while_serving([](pthread_t thread) { pthread_kill(thread, kSignal); });
+}
+
+TimeNs StackCapture::cpu_ns() {
+    TimeNs used_ns = 0;
+    while_serving([&used_ns](pthread_t thread) {
+        clockid_t clock = 0;
+        timespec used{};
+        if (pthread_getcpuclockid(thread, &clock) != 0) return;
+        if (clock_gettime(clock, &used) == 0) used_ns = used.tv_sec * kSecond + used.tv_nsec;
+    });
+    return used_ns;
 }
 
 StackCapture::Result* StackCapture::wanted() noexcept {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "base/clock.h"
 #include "rt/backtrace.h"
 
 namespace sluice::rt {
@@ -22,6 +23,7 @@ class StackCapture {
   public:
     struct Result {
         std::uint64_t fiber = 0;  // 0: the scheduler ran, and the stack has one address
+        const char* name = "";
         Backtrace stack;
     };
 
@@ -31,6 +33,20 @@ class StackCapture {
 
     // Any other thread; on the worker's own thread it returns false. Blocks for some microseconds.
     bool take(Result& out);
+
+    // Runs fn(thread) if the thread serves; it does not end meanwhile. Any other thread.
+    template <class F>
+    void while_serving(F&& fn) {
+        const std::lock_guard lock(mutex_);
+        if (serving_) fn(thread_);
+    }
+
+    // Makes the thread's poller collect what only this thread can (Poller::collect_on_signal), if a
+    // fiber runs there. Does not wait for it. Any other thread.
+    void nudge();
+
+    // CPU time that the worker's thread has used so far; 0 if it does not serve. Any thread.
+    TimeNs cpu_ns();
 
     // In the handler: what is to be copied now, or nullptr.
     Result* wanted() noexcept;

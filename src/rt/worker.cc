@@ -16,6 +16,7 @@ void Worker::serve(std::unique_ptr<Poller> poller) {
     processor_.poller = std::move(poller);
     SLUICE_CHECK(current_worker() == nullptr);
     set_current_worker(this);
+    budget_ = &thread_budget();
     capture_.enter();
     outside_ = &outside_record();
     *outside_ = {.worker = index_ + 1};
@@ -26,8 +27,10 @@ void Worker::serve(std::unique_ptr<Poller> poller) {
     constexpr Ticks kManyTicks = 1 << 20;
     look_interval_ticks_ = kManyTicks * static_cast<Ticks>(limits::kPollIntervalNs) /
                            static_cast<Ticks>(scheduler_.ticks().to_ns(kManyTicks));
+    processor_.slice_start_ticks.store(now_ticks_);
     while (Fiber* fiber = next()) run(fiber);
     SLUICE_CHECK(processor_.waiting() == 0);
+    processor_.slice_start_ticks.store(0);
     capture_.leave();
     *outside_ = {};
     set_current_worker(nullptr);
@@ -53,6 +56,20 @@ void Worker::yield() {
     SLUICE_CHECK(fiber != nullptr);
     request_ = Request::kYield;
     arch::switch_to(fiber->context_, context_, nullptr);
+}
+
+// A budget that is used up stands at 0; below it stands only one that was taken away.
+void Worker::yield_spent() {
+    const bool asked = std::atomic_ref(*budget_).load(std::memory_order_relaxed) < 0;
+    if (asked) processor_.counters.yields_forced.add(1);
+    yield();
+}
+
+// The budget lies in the thread's own storage, which must not go meanwhile.
+void Worker::ask_to_yield() {
+    capture_.while_serving([this](pthread_t) {
+        std::atomic_ref(*budget_).store(kAskedToYield, std::memory_order_relaxed);
+    });
 }
 
 void Worker::park(WaitReason reason, const void* object, detail::AfterPark after, void* closure) {
@@ -84,7 +101,7 @@ void Worker::run(Fiber* fiber) {
     do {
         ++fiber->switches_;
         processor_.counters.switches.add(1);
-        processor_.slice_start_ticks.store(now_ticks_, std::memory_order_relaxed);
+        processor_.slice_start_ticks.store(now_ticks_, std::memory_order_release);
         set_budget(limits::kFiberBudget);
         const std::uint64_t id = fiber->id_.load(std::memory_order_relaxed);
         processor_.trace.record(TraceKind::kRun, now_ticks_, id);

@@ -44,6 +44,11 @@ class Worker {
     void park(WaitReason reason, const void* object, detail::AfterPark after, void* closure);
     void set_request(std::uint64_t request, std::uint32_t phase) noexcept;
     void record_io(TraceKind kind, std::uint32_t count) noexcept;
+    // When the fiber's budget is spent: yields.
+    void yield_spent();
+    // Any thread but the worker's: the running fiber's next checkpoint() yields. May get lost
+    // against one that runs at this moment; whoever means it asks again.
+    void ask_to_yield();
 
     // Called on this worker, by a fiber or by the scheduler's stack: where a fiber that has become
     // runnable goes. Wakes another worker if more than one waits here.
@@ -56,6 +61,7 @@ class Worker {
 
   private:
     friend class Scheduler;
+    static constexpr int kAskedToYield = -1;
     enum class Request : std::uint8_t { kYield, kPark, kEnd };
 
     static void fiber_main(void* argument) noexcept;
@@ -72,7 +78,9 @@ class Worker {
     Fiber* search();
     Fiber* steal();
     Fiber* steal_from(Worker& victim, bool last_pass);
+    void poll_for(Poller& stuck);
     void sleep();
+    void end_sleep();
     TimeNs sleep_timeout_ns();
     unsigned poll(TimeNs timeout_ns);
     unsigned take_events(TimeNs timeout_ns);
@@ -95,6 +103,7 @@ class Worker {
     const void* object_ = nullptr;
     detail::AfterPark after_ = nullptr;
     void* after_closure_ = nullptr;
+    int* budget_ = nullptr;  // of the serving thread; negative: asked to yield
     std::uint32_t tick_ = 0;
     Ticks now_ticks_ = 0;        // as of the last switch out or poll
     Ticks looked_at_ticks_ = 0;  // when timers and I/O were looked at last

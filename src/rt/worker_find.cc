@@ -97,8 +97,9 @@ Fiber* Worker::steal_from(Worker& victim, bool last_pass) {
     }
     if (!last_pass) return nullptr;
     const TickClock& ticks = scheduler_.ticks();
-    const Ticks slice_start = theirs.slice_start_ticks.load(std::memory_order_relaxed);
-    if (ticks.to_ns(ticks.now() - slice_start) > kStuckSliceNs) {
+    const Ticks slice_start = theirs.slice_start_ticks.load(std::memory_order_acquire);
+    const TimeNs slice_ns = slice_start == 0 ? 0 : ticks.to_ns(ticks.now() - slice_start);
+    if (slice_ns > kStuckSliceNs) {
         if (Fiber* fiber = theirs.steal_run_next()) {
             processor_.counters.steals.add(1);
             processor_.counters.stolen.add(1);
@@ -106,12 +107,15 @@ Fiber* Worker::steal_from(Worker& victim, bool last_pass) {
         }
     }
     const TimeNs deadline_ns = theirs.timers.next_deadline_ns();
-    if (deadline_ns == kNever) return nullptr;
-    const TimeNs now_ns = scheduler_.clock().now_ns();
-    if (now_ns - limits::kTimerRescueNs < deadline_ns) return nullptr;
-    in_events_ = true;
-    processor_.counters.timers_rescued.add(theirs.timers.run_due(now_ns, this));
-    in_events_ = false;
+    if (deadline_ns != kNever) {
+        const TimeNs now_ns = scheduler_.clock().now_ns();
+        if (now_ns - limits::kTimerRescueNs >= deadline_ns) {
+            in_events_ = true;
+            processor_.counters.timers_rescued.add(theirs.timers.run_due(now_ns, this));
+            in_events_ = false;
+        }
+    }
+    if (slice_ns > limits::kSliceNs) poll_for(*theirs.poller);
     return processor_.pop();
 }
 
@@ -121,13 +125,14 @@ void Worker::sleep() {
     Poller& poller = *processor_.poller;
     poller_idle_.store(poller.idle(), std::memory_order_relaxed);
     processor_.counters.parks.add(1);
+    processor_.slice_start_ticks.store(0);
     scheduler_.fall_asleep(*this);
     if (spinning_) {
         spinning_ = false;
         scheduler_.end_spinning();
     }
     if (scheduler_.work_in_sight(*this) || scheduler_.last_one_verdict()) {
-        spinning_ = scheduler_.wake_up(*this);
+        end_sleep();
         if (!spinning_) {
             scheduler_.begin_spinning();
             spinning_ = true;
@@ -135,11 +140,18 @@ void Worker::sleep() {
         return;
     }
     const unsigned events = take_events(sleep_timeout_ns());
-    spinning_ = scheduler_.wake_up(*this);
+    end_sleep();
+    looked_at_ticks_ = now_ticks_;
     // Not before: as one of the sleepers this worker might be chosen itself.
     if (events > 0) share_work();
-    now_ticks_ = looked_at_ticks_ = scheduler_.ticks().now();
     run_timers();
+}
+
+void Worker::end_sleep() {
+    spinning_ = scheduler_.wake_up(*this);
+    now_ticks_ = scheduler_.ticks().now();
+    processor_.slice_start_ticks.store(now_ticks_);
+    scheduler_.monitor().worker_awake();
 }
 
 // Until this worker's next timer is due, or one of a worker that may be stuck in a long slice.
@@ -188,6 +200,17 @@ unsigned Worker::run_timers() {
         share_work();
     }
     return count;
+}
+
+// The I/O of a worker that is stuck. Its callbacks make fibers ready here.
+void Worker::poll_for(Poller& stuck) {
+    in_events_ = true;
+    const unsigned events = stuck.poll_for_other();
+    in_events_ = false;
+    if (events == 0) return;
+    processor_.counters.events_rescued.add(events);
+    record_io(TraceKind::kIoComplete, events);
+    share_work();
 }
 
 // A spinner that has found work wakes the next one if there is more.

@@ -1,0 +1,204 @@
+// The monitor: who is asked to yield, what is reported, who takes over a stuck worker's work, and
+// that an idle process is left alone.
+#include "rt/monitor.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "rt/baton_testing.h"
+#include "rt/runtime.h"
+#include "rt/timer.h"
+
+namespace sluice::rt {
+namespace {
+
+// Only for giving up: no test asserts a time.
+constexpr TimeNs kGiveUpNs = 30 * kSecond;
+
+// Computes, without a checkpoint, until `done` or for too long.
+template <class F>
+[[gnu::noinline]] bool compute_until(F&& done) {
+    const SystemClock clock;
+    const TimeNs end_ns = clock.now_ns() + kGiveUpNs;
+    while (!done()) {
+        if (clock.now_ns() > end_ns) return false;
+    }
+    return true;
+}
+
+void compute_for(TimeNs duration_ns) {
+    const SystemClock clock;
+    const TimeNs end_ns = clock.now_ns() + duration_ns;
+    while (clock.now_ns() < end_ns) {
+    }
+}
+
+Options quiet(unsigned workers) {
+    Options options;
+    options.workers = workers;
+    options.on_stall = [](const StallReport&) {};
+    return options;
+}
+
+TEST(Monitor, StandsStillWhenAllSleep) {
+    Runtime runtime(quiet(2));
+    bool stood = false;
+    std::uint64_t ticks_at_rest = 0;
+    std::uint64_t ticks_later = 1;
+    bool ticks_again = false;
+    std::thread outside;
+    runtime.run([&] {
+        Baton over;
+        outside = std::thread([&] {
+            const auto ticks = [&] { return runtime.stats().monitor_ticks; };
+            for (int i = 0; i < 100 && !stood; ++i) {
+                ticks_at_rest = ticks();
+                std::this_thread::sleep_for(std::chrono::milliseconds(200));
+                stood = ticks() == ticks_at_rest && ticks_at_rest > 0;
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(300));
+            ticks_later = ticks();
+            over.post();
+        });
+        over.wait(WaitReason::kOther);
+        ticks_again =
+            compute_until([&] { return runtime.stats().monitor_ticks > ticks_later + 1; });
+    });
+    outside.join();
+    EXPECT_TRUE(stood);
+    EXPECT_EQ(ticks_later, ticks_at_rest);
+    EXPECT_TRUE(ticks_again);
+}
+
+TEST(Monitor, NeverRunsWhereItIsNotWanted) {
+    Options options = quiet(1);
+    options.monitor = false;
+    Runtime runtime(std::move(options));
+    runtime.run([] { compute_for(30 * kMillisecond); });
+    EXPECT_EQ(runtime.stats().monitor_ticks, 0U);
+}
+
+// The budget of calls alone would let this loop go on for 128 rounds.
+TEST(Monitor, LongSliceYieldsAtItsNextCheckpoint) {
+    Runtime runtime(quiet(1));
+    bool other_ran = false;
+    int rounds = 0;
+    runtime.run([&] {
+        spawn([&] { other_ran = true; });
+        while (!other_ran && rounds < 2 * limits::kFiberBudget) {
+            compute_for(5 * kMillisecond);
+            ++rounds;
+            checkpoint();
+        }
+    });
+    EXPECT_TRUE(other_ran);
+    EXPECT_LT(rounds, limits::kFiberBudget);
+    EXPECT_GE(runtime.stats().yields_forced, 1U);
+}
+
+// Gathers reports; for the fiber that waits for them.
+struct Reports {
+    std::function<void(const StallReport&)> taker() {
+        return [this](const StallReport& report) {
+            const std::lock_guard lock(mutex);
+            all.push_back(report);
+            count.store(all.size());
+        };
+    }
+    std::mutex mutex;
+    std::vector<StallReport> all;
+    std::atomic<std::size_t> count = 0;
+};
+
+TEST(Monitor, ReportNamesFiberAndFunction) {
+    Reports reports;
+    Options options = quiet(1);
+    options.on_stall = reports.taker();
+    Runtime runtime(std::move(options));
+    std::uint64_t id = 0;
+    // A sanitizer may hold the signal back so long that there is no stack: then once more.
+    constexpr std::size_t kTries = 5;
+    runtime.run([&] {
+        spawn(
+            [&] {
+                id = current()->id();
+                for (std::size_t i = 0; i < kTries; ++i) {
+                    if (!compute_until([&] { return reports.count.load() > i; })) return;
+                    if (!reports.all[i].stack.empty()) return;
+                    yield();
+                }
+            },
+            "hog");
+    });
+    ASSERT_FALSE(reports.all.empty());
+    const StallReport& report = reports.all.back();
+    EXPECT_EQ(report.name, "hog");
+    EXPECT_EQ(report.fiber, id);
+    EXPECT_EQ(report.worker, 0U);
+    EXPECT_GE(report.lasted_ns, limits::kStallNs);
+    EXPECT_LE(report.watched_ns, report.lasted_ns);
+    EXPECT_GT(report.cpu_ns, 0);
+    EXPECT_NE(report.stack.find("compute_until"), std::string::npos) << report.stack;
+}
+
+TEST(Monitor, ReportsAreLimitedAndTheRestIsCounted) {
+    constexpr unsigned kStalls = limits::kStallReportsPerMinute + 2;
+    Reports reports;
+    Options options = quiet(1);
+    options.on_stall = reports.taker();
+    Runtime runtime(std::move(options));
+    runtime.run([&] {
+        for (unsigned i = 0; i < kStalls; ++i) {
+            compute_until(
+                [&] { return reports.count.load() + runtime.stats().stalls_suppressed > i; });
+            yield();
+        }
+    });
+    EXPECT_EQ(reports.all.size(), limits::kStallReportsPerMinute);
+    EXPECT_EQ(runtime.stats().stalls, kStalls);
+    EXPECT_EQ(runtime.stats().stalls_suppressed, 2U);
+}
+
+// A single fiber that is made ready wakes nobody; here its waker goes on for long.
+TEST(Monitor, RunNextOfAStuckWorkerIsTaken) {
+    Runtime runtime(quiet(2));
+    bool served = false;
+    runtime.run([&] {
+        Baton go;
+        std::atomic<bool> ran = false;
+        spawn([&] {
+            go.wait();
+            ran = true;
+        });
+        sleep_for(20 * kMillisecond);  // the other worker has nothing to do and falls asleep
+        go.post();
+        served = compute_until([&] { return ran.load(); });
+    });
+    EXPECT_TRUE(served);
+}
+
+TEST(Monitor, TimersOfAStuckWorkerAreRun) {
+    struct Flag : Timer {
+        std::atomic<bool> fired = false;
+    };
+    Runtime runtime(quiet(2));
+    bool served = false;
+    runtime.run([&] {
+        Flag flag;
+        sleep_for(20 * kMillisecond);
+        flag.arm(runtime.clock().now_ns() + 5 * kMillisecond,
+                 [](Timer& timer) { static_cast<Flag&>(timer).fired = true; });
+        served = compute_until([&] { return flag.fired.load(); });
+        flag.wait_idle();
+    });
+    EXPECT_TRUE(served);
+}
+
+}  // namespace
+}  // namespace sluice::rt
