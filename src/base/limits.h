@@ -97,6 +97,9 @@ inline constexpr std::size_t kWatchesPerPollerMax = 1 << 21;      // registratio
 inline constexpr std::int64_t kAcceptPauseMinNs = 10'000'000;     // ns; out of descriptors
 inline constexpr std::int64_t kAcceptPauseMaxNs = 1'000'000'000;  // ns; the pause doubles up to it
 
+// Bytes of one call on a file. given: the kernel takes no more than 2 GiB
+inline constexpr std::size_t kOperationBytesMax = 1u << 30;
+
 // ---- net
 
 // HTTP/2 (net/http2). Bytes unless said otherwise.

@@ -57,6 +57,18 @@ ssize_t pwrite(int fd, const void* from, std::size_t bytes, off_t offset) noexce
     return retried([&] { return ::pwrite(fd, from, bytes, offset); });
 }
 
+ssize_t preadv2(int fd, const iovec* parts, int count, off_t offset, int flags) noexcept {
+    return retried([&] { return ::preadv2(fd, parts, count, offset, flags); });
+}
+
+ssize_t pwritev2(int fd, const iovec* parts, int count, off_t offset, int flags) noexcept {
+    return retried([&] { return ::pwritev2(fd, parts, count, offset, flags); });
+}
+
+ssize_t splice(int from, off_t* from_offset, int to, off_t* to_offset, std::size_t bytes) noexcept {
+    return retried([&] { return ::splice(from, from_offset, to, to_offset, bytes, 0); });
+}
+
 ssize_t writev(int fd, const iovec* parts, int count) noexcept {
     return retried([&] { return ::writev(fd, parts, count); });
 }

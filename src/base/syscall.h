@@ -34,6 +34,11 @@ ssize_t read(int fd, void* to, std::size_t bytes) noexcept;
 ssize_t write(int fd, const void* from, std::size_t bytes) noexcept;
 ssize_t pread(int fd, void* to, std::size_t bytes, off_t offset) noexcept;
 ssize_t pwrite(int fd, const void* from, std::size_t bytes, off_t offset) noexcept;
+// The offset -1 stands for the descriptor's own position.
+ssize_t preadv2(int fd, const iovec* parts, int count, off_t offset, int flags) noexcept;
+ssize_t pwritev2(int fd, const iovec* parts, int count, off_t offset, int flags) noexcept;
+// An offset that is nullptr stands for the descriptor's own position.
+ssize_t splice(int from, off_t* from_offset, int to, off_t* to_offset, std::size_t bytes) noexcept;
 ssize_t writev(int fd, const iovec* parts, int count) noexcept;
 int fsync(int fd) noexcept;
 int fdatasync(int fd) noexcept;

@@ -135,12 +135,8 @@ int open_flags(OpenMode mode) {
 class PosixFileSystem final : public FileSystem {
   public:
     Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
-        int fd = sys::open(path.c_str(), open_flags(mode), 0600);
-        if (fd == -EINVAL && mode == OpenMode::kReadWriteDirect) {
-            fd = sys::open(path.c_str(), open_flags(OpenMode::kReadWrite), 0600);
-        }
-        if (fd < 0) return failed(fd, "open", path);
-        return std::make_unique<PosixFile>(fd, path);
+        SLUICE_TRY_ASSIGN(Descriptor fd, open_descriptor(path, mode));
+        return std::make_unique<PosixFile>(fd.release(), path);
     }
 
     Status rename(const std::string& from, const std::string& to) override {
@@ -192,6 +188,15 @@ class PosixFileSystem final : public FileSystem {
 };
 
 }  // namespace
+
+Result<Descriptor> open_descriptor(const std::string& path, OpenMode mode) {
+    int fd = sys::open(path.c_str(), open_flags(mode), 0600);
+    if (fd == -EINVAL && mode == OpenMode::kReadWriteDirect) {
+        fd = sys::open(path.c_str(), open_flags(OpenMode::kReadWrite), 0600);
+    }
+    if (fd < 0) return failed(fd, "open", path);
+    return Descriptor(fd);
+}
 
 std::unique_ptr<FileSystem> make_posix_file_system() {
     return std::make_unique<PosixFileSystem>();

@@ -4,10 +4,22 @@
 
 namespace sluice::io {
 
+void Poller::submit(Operation&) {
+    SLUICE_CHECK(completes_operations());
+}
+
+void Poller::cancel(Operation&) noexcept {
+    SLUICE_CHECK(completes_operations());
+}
+
+Poller* current_poller_or_null() {
+    return static_cast<Poller*>(rt::current_poller().upper());
+}
+
 Poller& current_poller() {
-    void* const poller = rt::current_poller().upper();
+    Poller* const poller = current_poller_or_null();
     SLUICE_CHECK(poller != nullptr);
-    return *static_cast<Poller*>(poller);
+    return *poller;
 }
 
 }  // namespace sluice::io

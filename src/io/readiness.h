@@ -38,6 +38,7 @@ inline constexpr std::uint32_t kReadable = 1;  // bytes, a connection to accept,
 inline constexpr std::uint32_t kWritable = 2;
 inline constexpr std::uint32_t kHangup = 4;  // the peer has closed (fully or its side), or an error
 
+class Operation;
 class Poller;
 class WatchTable;
 
@@ -86,6 +87,16 @@ class Poller : public rt::Poller {
     // matters).
     virtual void remove(Watch& watch) = 0;
 
+    // Completion instead of readiness, for what is always "ready" and yet slow: files
+    // (io/operation.h). A poller that says false is never asked; the blocking pool does the work.
+    virtual bool completes_operations() const noexcept { return false; }
+    // Takes the operation; its complete() is called once, on the scheduler's stack. On a fiber of
+    // the poller's worker. Does not suspend and makes no system call.
+    virtual void submit(Operation& operation);
+    // Asks for an early end of a submitted operation that may have completed but has not gone. Any
+    // thread. complete() follows as for any other, with -ECANCELED or what had been done by then.
+    virtual void cancel(Operation& operation) noexcept;
+
     // The chunks of this worker (io/buffer_pool.h).
     BufferPool& buffers() noexcept { return buffers_; }
 
@@ -100,5 +111,7 @@ class Poller : public rt::Poller {
 // may be on another worker after any suspension, so the reference must not be kept across one.
 // Asserts that the runtime was started with pollers from io/poller_factory.h.
 Poller& current_poller();
+// The same; nullptr where the runtime has a poller without I/O, as in simulation.
+Poller* current_poller_or_null();
 
 }  // namespace sluice::io

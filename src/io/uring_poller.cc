@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "io/operation.h"
 
 namespace sluice::io {
 namespace {
@@ -34,6 +35,42 @@ std::uint32_t from_poll(int result) {
     return ready;
 }
 
+// The entry's user_data is left to the caller.
+void fill(io_uring_sqe* sqe, const Operation::Arguments& a) {
+    using Kind = Operation::Kind;
+    const auto offset = static_cast<off_t>(a.offset);
+    switch (a.kind) {
+        case Kind::kRead:
+            return io_uring_prep_read(sqe, a.fd, const_cast<void*>(a.address), a.count, a.offset);
+        case Kind::kWrite:
+            return io_uring_prep_write(sqe, a.fd, a.address, a.count, a.offset);
+        case Kind::kReadv:
+            return io_uring_prep_readv(sqe, a.fd, static_cast<const iovec*>(a.address), a.count,
+                                       a.offset);
+        case Kind::kWritev:
+            return io_uring_prep_writev(sqe, a.fd, static_cast<const iovec*>(a.address), a.count,
+                                        a.offset);
+        case Kind::kFsync:
+            return io_uring_prep_fsync(sqe, a.fd, 0);
+        case Kind::kFdatasync:
+            return io_uring_prep_fsync(sqe, a.fd, IORING_FSYNC_DATASYNC);
+        case Kind::kFallocate:
+            return io_uring_prep_fallocate(sqe, a.fd, 0, offset, static_cast<off_t>(a.bytes));
+        case Kind::kSplice:
+            return io_uring_prep_splice(sqe, a.from_fd, static_cast<std::int64_t>(a.from_offset),
+                                        a.fd, offset, a.count, 0);
+    }
+    SLUICE_CHECK(false);
+}
+
+// The kernel's own numbers for an interrupted call (ERESTARTSYS and its kin), which a system call
+// never shows, come through the ring where the worker of a cancelled splice was asleep.
+int without_restarts(int result) {
+    constexpr int kRestartFirst = 512;
+    constexpr int kRestartLast = 516;
+    return -result >= kRestartFirst && -result <= kRestartLast ? -EINTR : result;
+}
+
 unsigned load_acquire(unsigned* shared) {
     return std::atomic_ref<unsigned>(*shared).load(std::memory_order_acquire);
 }
@@ -43,6 +80,7 @@ unsigned load_acquire(unsigned* shared) {
 UringPoller::UringPoller() = default;
 
 UringPoller::~UringPoller() {
+    SLUICE_CHECK(operations_.load(std::memory_order_relaxed) == 0);
     if (ring_ready_) io_uring_queue_exit(&ring_);
 }
 
@@ -96,7 +134,22 @@ void UringPoller::remove(Watch& watch) {
     SLUICE_CHECK(watch.poller() == this);
     const WatchTable::Token token = watches_.token_of(watch);
     watches_.erase(watch);
-    push({.token = token, .kind = Command::Kind::kDisarm});
+    push({.token = token, .kind = Command::Kind::kEnd});
+}
+
+void UringPoller::submit(Operation& operation) {
+    const auto address = reinterpret_cast<std::uintptr_t>(&operation);
+    SLUICE_ASSERT((address & kOperationBit) == 0);
+    operations_.fetch_add(1, std::memory_order_relaxed);
+    push({.token = kOperationBit | address, .kind = Command::Kind::kOperation});
+}
+
+// A cancellation that finds its operation done does nothing. It cannot hit a later operation whose
+// record lies at the same address: commands are kept in order, and the later one's is pushed after
+// this call has returned.
+void UringPoller::cancel(Operation& operation) noexcept {
+    const auto address = reinterpret_cast<std::uintptr_t>(&operation);
+    push({.token = kOperationBit | address, .kind = Command::Kind::kEnd});
 }
 
 void UringPoller::push(Command command) {
@@ -107,31 +160,44 @@ void UringPoller::push(Command command) {
     if (!watches_.on_worker()) wake();
 }
 
-// An arm whose Watch has gone meanwhile is dropped. If it goes only after the look here, the poll
-// may be armed on a descriptor that was closed or reused: its events are stale, and the disarm that
-// follows in the queue takes it away.
 void UringPoller::prepare_commands() {
     {
         SpinGuard guard(commands_lock_);
         std::swap(commands_, taken_commands_);
     }
-    for (const Command& command : taken_commands_) {
-        WatchTable::Registration registration{};
-        if (command.kind == Command::Kind::kDisarm) {
-            io_uring_sqe* sqe = next_sqe();
-            // Not a poll removal: that fails (-EALREADY) while an event of the poll is on its way,
-            // and the poll would hold the socket open for ever. A cancel ends it after that event.
-            io_uring_prep_cancel64(sqe, command.token, 0);
-            sqe->user_data = kIgnoredToken;
-        } else if (command.token == kWakeToken) {
-            prepare_poll(wake_.fd(), POLLIN, kWakeToken);
-        } else if (watches_.find(command.token, registration)) {
-            prepare_poll(registration.fd, to_poll(registration.interest), command.token);
-        }
-    }
+    for (const Command& command : taken_commands_) prepare(command);
     taken_commands_.clear();
     // What a burst of new connections has grown goes back.
     if (taken_commands_.capacity() > limits::kUringSubmissions) taken_commands_.shrink_to_fit();
+}
+
+// An arm whose Watch has gone meanwhile is dropped. If it goes only after the look here, the poll
+// may be armed on a descriptor that was closed or reused: its events are stale, and the end that
+// follows in the queue takes it away.
+void UringPoller::prepare(const Command& command) {
+    if (command.kind == Command::Kind::kOperation) {
+        prepare_operation(command.token);
+    } else if (command.kind == Command::Kind::kEnd) {
+        io_uring_sqe* sqe = next_sqe();
+        // Not a poll removal: that fails (-EALREADY) while an event of the poll is on its way,
+        // and the poll would hold the socket open for ever. A cancel ends it after that event.
+        io_uring_prep_cancel64(sqe, command.token, 0);
+        sqe->user_data = kIgnoredToken;
+    } else if (command.token == kWakeToken) {
+        prepare_poll(wake_.fd(), POLLIN, kWakeToken);
+    } else {
+        WatchTable::Registration registration{};
+        if (!watches_.find(command.token, registration)) return;
+        prepare_poll(registration.fd, to_poll(registration.interest), command.token);
+    }
+}
+
+void UringPoller::prepare_operation(std::uint64_t token) {
+    const auto* const operation =
+        reinterpret_cast<const Operation*>(static_cast<std::uintptr_t>(token & ~kOperationBit));
+    io_uring_sqe* sqe = next_sqe();
+    fill(sqe, operation->arguments());
+    sqe->user_data = token;
 }
 
 void UringPoller::prepare_poll(int fd, unsigned mask, std::uint64_t token) {
@@ -265,6 +331,13 @@ unsigned UringPoller::reap() {
 bool UringPoller::complete(std::uint64_t token, int result, unsigned flags) {
     const bool ended = (flags & IORING_CQE_F_MORE) == 0;
     if (token == kIgnoredToken) return false;
+    if ((token & kOperationBit) != 0) {
+        operations_.fetch_sub(1, std::memory_order_relaxed);
+        auto* const operation =
+            reinterpret_cast<Operation*>(static_cast<std::uintptr_t>(token & ~kOperationBit));
+        operation->complete(without_restarts(result));
+        return true;
+    }
     if (token == kWakeToken) {
         wake_.consume();
         // Not at once: another worker may be at it, and only ours may submit.

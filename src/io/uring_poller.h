@@ -5,6 +5,9 @@
 // them over with the very system call that waits. A turn with nothing to submit and nothing
 // signalled by the kernel (IORING_SQ_TASKRUN) makes no system call at all.
 //
+// An operation (io/operation.h) is one entry, written when the commands are, so that all that
+// fibers have started since the last turn go with one call.
+//
 // Flags: SINGLE_ISSUER and DEFER_TASKRUN (Linux 6.1), so that completions are produced only when
 // the worker asks for them; where they are missing, COOP_TASKRUN or none. The ring is created
 // disabled and enabled by the first poll(), which binds it to that thread: all polls are made by
@@ -16,6 +19,7 @@
 #include <liburing.h>
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -36,10 +40,15 @@ class UringPoller final : public Poller {
     unsigned poll_for_other() override;
     void collect_on_signal() noexcept override;
     void wake() noexcept override { wake_.signal(); }
-    bool idle() const override { return watches_.size() == 0; }
+    bool idle() const override {
+        return watches_.size() == 0 && operations_.load(std::memory_order_relaxed) == 0;
+    }
 
     Status add(Watch& watch, std::uint32_t interest) override;
     void remove(Watch& watch) override;
+    bool completes_operations() const noexcept override { return true; }
+    void submit(Operation& operation) override;
+    void cancel(Operation& operation) noexcept override;
     const char* name() const noexcept override { return "io_uring"; }
 
     // io_uring_enter calls so far; for tests and statistics. Worker only.
@@ -48,13 +57,14 @@ class UringPoller final : public Poller {
   private:
     friend class UringPollerPeer;  // the tests'
 
-    // Tokens of the table have a generation in the upper half, which starts at 1; these cannot
-    // occur.
+    // Tokens of the table have a generation in the upper half, between 1 and 2^31: these cannot
+    // occur, nor can those with the highest bit, whose rest is the address of an Operation.
     static constexpr std::uint64_t kWakeToken = 1;
     static constexpr std::uint64_t kIgnoredToken = 2;
+    static constexpr std::uint64_t kOperationBit = std::uint64_t{1} << 63;
 
     struct Command {
-        enum class Kind : std::uint8_t { kArm, kDisarm };
+        enum class Kind : std::uint8_t { kArm, kOperation, kEnd };  // kEnd: of either
         WatchTable::Token token;
         Kind kind;
     };
@@ -64,6 +74,8 @@ class UringPoller final : public Poller {
     void start();
     void push(Command command);
     void prepare_commands();
+    void prepare(const Command& command);
+    void prepare_operation(std::uint64_t token);
     void prepare_poll(int fd, unsigned mask, std::uint64_t token);
     io_uring_sqe* next_sqe();
     unsigned publish_submissions() noexcept;
@@ -79,6 +91,7 @@ class UringPoller final : public Poller {
     std::uint64_t system_calls_ = 0;
     WakeEvent wake_;
     WatchTable watches_;
+    std::atomic<std::uint32_t> operations_{0};  // submitted, not completed
     SpinLock commands_lock_;
     std::vector<Command> commands_ SLUICE_GUARDED_BY(commands_lock_);
     std::vector<Command> taken_commands_;

@@ -77,7 +77,7 @@ void WatchTable::erase(Watch& watch) noexcept {
         Slot& slot = slots_[watch.slot_];
         SLUICE_CHECK(slot.watch == &watch && slot.generation == watch.generation_);
         slot.watch = nullptr;
-        ++slot.generation;
+        slot.generation = slot.generation == kGenerationMax ? 1 : slot.generation + 1;
         slot.next_free = first_free_;
         first_free_ = watch.slot_;
         size_.fetch_sub(1, std::memory_order_relaxed);

@@ -77,6 +77,8 @@ class WatchTable {
     };
     static_assert(sizeof(Slot) == 16);
     static constexpr std::uint32_t kNoSlot = UINT32_MAX;
+    // Then it starts again at 1: a token neither has the highest bit nor is below 2^32.
+    static constexpr std::uint32_t kGenerationMax = INT32_MAX;
 
     bool try_begin_turn() noexcept;
     Watch* live(Token token) const noexcept SLUICE_REQUIRES(lock_);
