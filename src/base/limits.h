@@ -53,6 +53,7 @@ inline constexpr unsigned kMonitorIdleTicks = 3;        // with all asleep; then
 inline constexpr TimeNs kSliceNs = 10'000'000;          // a fiber's turn; then it is asked to yield
 inline constexpr TimeNs kStallNs = 20'000'000;          // a turn that is reported
 inline constexpr unsigned kStallReportsPerMinute = 12;  // the others are only counted
+inline constexpr unsigned kSpareWorkersMax = 4;         // added while all others are stuck
 inline constexpr TimeNs kPollIntervalNs = 100'000;   // a busy worker looks at I/O at least so often
 inline constexpr TimeNs kTimerRescueNs = 1'000'000;  // an idle worker takes over timers so late
 inline constexpr std::size_t kTraceRingEvents = 4096;  // kept of each worker, 32 B each

@@ -24,6 +24,7 @@
 #include "net/server/http_router.h"
 #include "observe/process_metrics.h"
 #include "observe/prometheus.h"
+#include "observe/runtime_metrics.h"
 #include "observe/trace_json.h"
 #include "rt/cpu_count.h"
 #include "rt/runtime.h"
@@ -138,6 +139,16 @@ void add_debug_pages(net::HttpRouter& http, rt::Runtime& runtime) {
     });
 }
 
+void log_stall(const Logger& log, const rt::StallReport& report) {
+    log.warn("a fiber keeps its worker", {{"fiber", report.fiber},
+                                          {"name", report.name},
+                                          {"worker", report.worker},
+                                          {"took", Millis(report.lasted_ns)},
+                                          {"cpu", Millis(report.cpu_ns)},
+                                          {"cpu-watched", Millis(report.watched_ns)},
+                                          {"stack", report.stack}});
+}
+
 int could_not_start(const Logger& log, const Error& error) {
     log.error("cannot start", {{"error", error.message()}});
     log.flush();
@@ -178,7 +189,17 @@ int serve(const ServeOptions& options) {
     auto files = open_files();
     if (!files) return could_not_start(log, files.error());
     const unsigned workers = options.workers == 0 ? rt::usable_cpus() : options.workers;
-    rt::Runtime runtime({.workers = workers, .make_poller = *pollers});
+    rt::Runtime runtime(
+        {.workers = workers,
+         .make_poller = *pollers,
+         .on_stall = [&log](const rt::StallReport& report) { log_stall(log, report); },
+         .spare_workers_max = limits::kSpareWorkersMax,
+         .on_spare =
+             [&log](unsigned spares) {
+                 log.warn("every worker is stuck and work waits; started a spare one",
+                          {{"spares", spares}});
+             }});
+    observe::add_runtime_metrics(registry, runtime);
     const DumpOnSignal dump_on_signal(runtime);
     if (options.enable_pprof) add_debug_pages(http, runtime);
     etcd::EtcdServer server(std::move(*configured),

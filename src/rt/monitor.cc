@@ -71,20 +71,35 @@ bool Monitor::anyone_awake() const noexcept {
 bool Monitor::tick() {
     ticks_.fetch_add(1, std::memory_order_relaxed);
     bool awake = false;
-    bool work_waits = false;
+    bool work_waits = scheduler_.global_queue().size() > 0;
+    bool all_stuck = true;      // all but spare ones
+    bool helper_awake = false;  // a spare one that is not stuck
     for (const auto& worker : scheduler_.workers()) {
         Seen& seen = seen_[worker->index()];
         const TimeNs age_ns = slice_age_ns(*worker, seen);
         awake = awake || seen.slice_start != 0;
+        const bool stuck = age_ns >= limits::kStallNs;
+        if (worker->is_spare()) {
+            helper_awake = helper_awake || (seen.slice_start != 0 && !stuck);
+        } else {
+            all_stuck = all_stuck && stuck;
+        }
         if (age_ns < limits::kSliceNs) continue;
         worker->ask_to_yield();
         work_waits = work_for_others(*worker) || work_waits;
-        if (age_ns < limits::kStallNs || seen.reported) continue;
+        if (!stuck || seen.reported) continue;
         seen.reported = true;
         report(*worker, seen);
     }
     // Whoever makes a single fiber ready wakes nobody, since it is about to run it itself.
     if (work_waits) scheduler_.wake_one();
+    if (!all_stuck) {
+        scheduler_.dismiss_spares();
+    } else if (work_waits) {
+        constexpr std::uint64_t kTicksToStart = 3;  // a thread needs a while
+        const bool starting = spare_started_at_ + kTicksToStart > ticks();
+        if (scheduler_.call_spare(!helper_awake && !starting)) spare_started_at_ = ticks();
+    }
     return awake;
 }
 

@@ -9,6 +9,10 @@
 //   older than kStallNs   a stall: counted, and reported once with the fiber's stack, at most
 //                         kStallReportsPerMinute times.
 //
+// When all workers have stalled and fibers, timers or I/O wait, a spare worker is started, up to
+// limits::kSpareWorkersMax. It takes others' work as long as all of them are stuck; afterwards it
+// serves its own fibers, timers and descriptors, sleeps otherwise, and ends with run().
+//
 // A slice is a fiber's turn, or a turn of the scheduler's own stack between two of them (timer
 // callbacks). What a poller calls back before its worker has left a sleep belongs to no slice.
 //
@@ -85,9 +89,11 @@ class Monitor {
     // then looks here (both sequentially consistent).
     std::atomic<bool> resting_{false};
 
-    std::array<Seen, limits::kWorkersMax> seen_{};  // this and the next: of the thread alone
+    std::array<Seen, limits::kWorkersMax + limits::kSpareWorkersMax>
+        seen_{};  // this and the next: of the thread alone
     TimeNs minute_start_ns_ = 0;
     unsigned reports_in_minute_ = 0;
+    std::uint64_t spare_started_at_ = 0;  // the tick
     std::atomic<std::uint64_t> ticks_{0};
     std::atomic<std::uint64_t> stalls_{0};
     std::atomic<std::uint64_t> stalls_suppressed_{0};

@@ -1,5 +1,7 @@
 #include "rt/runtime.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "rt/blocking_pool.h"
 #include "rt/current_worker.h"
@@ -34,12 +36,12 @@ Runtime& Runtime::current() {
     return worker_here().scheduler().runtime();
 }
 unsigned Runtime::workers() const noexcept {
-    return static_cast<unsigned>(scheduler_->workers().size());
+    return scheduler_->base_workers();
 }
 unsigned Runtime::worker_index() const noexcept {
     Worker* const worker = current_worker();
     if (worker == nullptr || &worker->scheduler() != scheduler_.get()) return workers();
-    return worker->index();
+    return std::min(worker->index(), workers());
 }
 const Clock& Runtime::clock() const noexcept {
     return scheduler_->clock();

@@ -49,7 +49,7 @@ struct StallReport {
 struct Options {
     unsigned workers = 0;  // 0: one for each CPU this process may use
     // Called by each worker's own thread before it serves (a ring may belong to that thread), once
-    // in each run(). Empty: a poller without I/O.
+    // in each run(). A spare worker's number is `workers` or more. Empty: a poller without I/O.
     std::function<std::unique_ptr<Poller>(unsigned worker)> make_poller = {};
     const Clock* clock = nullptr;  // not owned; nullptr: the machine's
     unsigned blocking_threads_max = limits::kBlockingThreadsMax;
@@ -63,6 +63,13 @@ struct Options {
     bool monitor = true;
     // Called on that thread. It may block, but nothing is watched meanwhile. Empty: standard error.
     std::function<void(const StallReport& report)> on_stall = {};
+    // Threads that it may add while all workers are stuck (rt/monitor.h), at most
+    // limits::kSpareWorkersMax, the default. A runtime of one worker has none by default: its
+    // fibers may count on never running at the same time.
+    std::optional<unsigned> spare_workers_max = {};
+    // Called on that thread when all workers are stuck, work waits, and it has started one more:
+    // their number, at most limits::kSpareWorkersMax. Empty: standard error.
+    std::function<void(unsigned spares)> on_spare = {};
     // Simulation: one worker picks the next fiber at random from the runnable ones, by this seed.
     std::optional<std::uint64_t> schedule_seed = {};
 };
@@ -84,6 +91,7 @@ struct Stats {
     std::uint64_t yields_forced = 0;            // by the monitor, of fibers that ran for long
     std::uint64_t stalls = 0;                   // slices longer than limits::kStallNs
     std::uint64_t stalls_suppressed = 0;  // of those, not reported: too many, or over too soon
+    std::uint64_t spare_workers = 0;      // added since run() began, since all others were stuck
     std::uint64_t monitor_ticks = 0;      // looks of the monitor at the workers
     std::uint64_t stacks = 0;             // stack slots ever carved
     std::uint64_t stacks_unguarded = 0;
@@ -106,8 +114,8 @@ class Runtime {
     static Runtime& current();
 
     unsigned workers() const noexcept;
-    // The number of the worker of this runtime on whose thread the caller runs; workers() if there
-    // is none. A fiber may be on another after any suspension. About 3 ns.
+    // The number of the worker of this runtime on whose thread the caller runs; workers() if it is
+    // a spare one or none. A fiber may be on another after any suspension. About 3 ns.
     unsigned worker_index() const noexcept;
     const Clock& clock() const noexcept;
     // For stamps: about 10 ns. With an own Options::clock it is that clock.

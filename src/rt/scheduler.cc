@@ -3,6 +3,8 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <optional>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -34,8 +36,12 @@ Scheduler::Scheduler(Runtime& runtime, Options options)
       arena_(&runtime, options_.stack_bytes * arch::kStackFactor) {
     const unsigned count = worker_count(options_);
     for (unsigned i = 0; i < count; ++i) {
-        workers_.push_back(std::make_unique<Worker>(*this, i, options_.schedule_seed));
+        workers_.add(std::make_unique<Worker>(*this, i, options_.schedule_seed));
     }
+    base_workers_ = count;
+    spares_max_ =
+        std::min(options_.spare_workers_max.value_or(count == 1 ? 0 : limits::kSpareWorkersMax),
+                 limits::kSpareWorkersMax);
     blocking_pool_ = std::make_unique<BlockingPool>(options_.blocking_threads_max,
                                                     options_.blocking_thread_idle_ns);
     install_stack_overflow_handler();
@@ -50,7 +56,7 @@ Scheduler::~Scheduler() {
 
 void Scheduler::run(std::function<void()> main) {
     SLUICE_CHECK(current_worker() == nullptr);
-    const auto count = static_cast<unsigned>(workers_.size());
+    const unsigned count = base_workers_;
     {
         const MutexLock lock(lock_);
         SLUICE_CHECK(serving_ == 0);
@@ -58,14 +64,9 @@ void Scheduler::run(std::function<void()> main) {
         stopping_.store(false);
     }
     spawn_on(runtime_, 0, std::move(main), "main");
-    auto serve = [this](unsigned index) {
-        const AlternateSignalStack signal_stack;
-        workers_[index]->serve(options_.make_poller ? options_.make_poller(index)
-                                                    : std::make_unique<NullPoller>());
-    };
     std::vector<std::thread> threads;
     for (unsigned i = 1; i < count; ++i) {
-        threads.emplace_back([&serve, i] {
+        threads.emplace_back([this, i] {
             pthread_setname_np(pthread_self(), ("worker-" + std::to_string(i)).c_str());
             serve(i);
         });
@@ -74,9 +75,50 @@ void Scheduler::run(std::function<void()> main) {
     serve(0);
     monitor_.stop();
     for (std::thread& thread : threads) thread.join();
+    for (std::thread& thread : spare_threads_) thread.join();
+    spare_threads_.clear();
+    spares_.store(0);
+    spares_wanted_.store(false);
     blocking_pool_->settle();  // the next run() makes new pollers
     SLUICE_CHECK(live() == 0);
-    SLUICE_CHECK(spinning_.load() == 0 && sleepers_.load() == 0);
+    SLUICE_CHECK(spinning_.load() == 0 && sleepers_.load() == 0 && spare_sleepers_.load() == 0);
+}
+
+void Scheduler::serve(unsigned index) {
+    const AlternateSignalStack signal_stack;
+    workers_[index]->serve(options_.make_poller ? options_.make_poller(index)
+                                                : std::make_unique<NullPoller>());
+}
+
+// The Worker of an earlier run() is used again: its counters belong to the sums.
+bool Scheduler::call_spare(bool may_start) {
+    spares_wanted_.store(true);
+    if (spare_sleepers_.load() > 0) {
+        wake_one();
+        return false;
+    }
+    const unsigned spares = spares_.load();
+    if (!may_start || spares >= spares_max_) return false;
+    const unsigned index = base_workers_ + spares;
+    {
+        const MutexLock lock(lock_);
+        if (stopping_.load()) return false;
+        ++serving_;
+    }
+    if (index == workers_.size()) {
+        workers_.add(std::make_unique<Worker>(*this, index, std::nullopt));
+    }
+    spares_.store(spares + 1);
+    spare_threads_.emplace_back([this, index] {
+        pthread_setname_np(pthread_self(), ("spare-" + std::to_string(index)).c_str());
+        serve(index);
+    });
+    if (options_.on_spare) {
+        options_.on_spare(spares + 1);
+    } else {
+        std::fprintf(stderr, "every worker is stuck and work waits: spare worker %u\n", spares + 1);
+    }
+    return true;
 }
 
 detail::NewFiber Scheduler::new_fiber(std::size_t closure_bytes, const char* name,
@@ -118,7 +160,7 @@ detail::NewFiber Scheduler::new_fiber(std::size_t closure_bytes, const char* nam
 }
 
 void Scheduler::start_on(unsigned worker, Fiber* fiber) {
-    SLUICE_CHECK(worker < workers_.size());
+    SLUICE_CHECK(worker < base_workers_);
     started_elsewhere_.fetch_add(1);
     workers_[worker]->processor().inbox.push(fiber);
     wake_worker(worker);
@@ -182,6 +224,7 @@ Stats Scheduler::stats() const {
     sum.fibers_started += started_elsewhere_.load();
     sum.wakes = wakes_.load(std::memory_order_relaxed);
     sum.stalls = monitor_.stalls();
+    sum.spare_workers = spares_.load();
     sum.stalls_suppressed = monitor_.stalls_suppressed();
     sum.monitor_ticks = monitor_.ticks();
     sum.stacks = arena_.carved();

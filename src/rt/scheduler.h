@@ -22,6 +22,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
@@ -34,6 +35,7 @@
 #include "rt/runtime.h"
 #include "rt/stack_arena.h"
 #include "rt/worker.h"
+#include "rt/worker_list.h"
 
 namespace sluice::rt {
 
@@ -53,7 +55,10 @@ class Scheduler {
     GlobalQueue& global_queue() noexcept { return global_queue_; }
     BlockingPool& blocking_pool() noexcept { return *blocking_pool_; }
     Monitor& monitor() noexcept { return monitor_; }
-    std::vector<std::unique_ptr<Worker>>& workers() noexcept { return workers_; }
+    // Spare ones included.
+    const WorkerList& workers() const noexcept { return workers_; }
+    // Those that Options asked for; the indices from here on are spare workers'.
+    unsigned base_workers() const noexcept { return base_workers_; }
     Stats stats() const;
     std::string dump() const;
     std::vector<TraceEvent> trace() const;
@@ -96,6 +101,12 @@ class Scheduler {
 
     // By the monitor.
     void report_stall(const StallReport& report);
+    // All workers are stuck and work waits: wakes a sleeping spare worker, or starts one if
+    // `may_start` and there are less than limits::kSpareWorkersMax. True: started one.
+    bool call_spare(bool may_start);
+    // From now on spare workers serve only what they have themselves.
+    void dismiss_spares() noexcept { spares_wanted_.store(false); }
+    bool spares_wanted() const noexcept { return spares_wanted_.load(); }
 
   private:
     std::uint64_t live() const noexcept;
@@ -105,6 +116,7 @@ class Scheduler {
 
     bool deadlocked() const;
     void report_deadlock();
+    void serve(unsigned index);
     Worker* take_sleeper(unsigned index, bool with_token) SLUICE_REQUIRES(lock_);
     void wake_all();
 
@@ -115,12 +127,18 @@ class Scheduler {
     TickClock ticks_;
     StackArena arena_;
     GlobalQueue global_queue_;
-    std::vector<std::unique_ptr<Worker>> workers_;
+    unsigned base_workers_ = 0;
+    unsigned spares_max_ = 0;
+    WorkerList workers_;
     Monitor monitor_{*this};
     std::unique_ptr<BlockingPool> blocking_pool_;  // ends before the workers: its threads wake them
 
     std::atomic<int> spinning_{0};
-    std::atomic<int> sleepers_{0};  // changes under lock_; read without it
+    std::atomic<int> sleepers_{0};            // change under lock_; read without it
+    std::atomic<int> spare_sleepers_{0};      // spare workers, which are not among the above
+    std::atomic<bool> spares_wanted_{false};  // by the monitor: they shall do others' work
+    std::atomic<unsigned> spares_{0};         // serving in this run()
+    std::vector<std::thread> spare_threads_;  // the monitor's, after it run()'s
     std::atomic<bool> stopping_{false};
     std::atomic<int> foreign_threads_{0};
     std::atomic<std::uint64_t> started_elsewhere_{0};  // fibers, by spawn_on

@@ -9,7 +9,9 @@
 namespace sluice::rt {
 
 bool Scheduler::may_spin() const noexcept {
-    const int busy = static_cast<int>(workers_.size()) - sleepers_.load(std::memory_order_relaxed);
+    const int asleep =
+        sleepers_.load(std::memory_order_relaxed) + spare_sleepers_.load(std::memory_order_relaxed);
+    const int busy = static_cast<int>(workers_.size()) - asleep;
     return 2 * spinning_.load(std::memory_order_relaxed) < busy;
 }
 
@@ -17,13 +19,15 @@ void Scheduler::wake_one() {
     if (workers_.size() == 1 && current_worker() != nullptr) return;  // it is awake itself
     // Orders the caller's publication of work before these looks (step 2 in the protocol).
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (sleepers_.load() == 0 || spinning_.load() != 0) return;
+    const bool spares = spares_wanted_.load() && spare_sleepers_.load() > 0;
+    if ((sleepers_.load() == 0 && !spares) || spinning_.load() != 0) return;
     int nobody = 0;
     if (!spinning_.compare_exchange_strong(nobody, 1)) return;
     Worker* sleeper = nullptr;
     {
         const MutexLock lock(lock_);
-        for (unsigned i = 0; i < workers_.size() && sleeper == nullptr; ++i) {
+        const std::size_t last = spares ? workers_.size() : base_workers_;
+        for (unsigned i = 0; i < last && sleeper == nullptr; ++i) {
             sleeper = take_sleeper(i, /*with_token=*/true);
         }
         // Under the lock, so that a worker that falls asleep after this look sees no phantom
@@ -51,10 +55,11 @@ void Scheduler::wake_worker(unsigned index) {
 Worker* Scheduler::take_sleeper(unsigned index, bool with_token) {
     Worker& worker = *workers_[index];
     if (!worker.asleep_.load(std::memory_order_relaxed)) return nullptr;
-    SLUICE_ASSERT(sleepers_.load() > 0);
+    std::atomic<int>& sleepers = worker.is_spare() ? spare_sleepers_ : sleepers_;
+    SLUICE_ASSERT(sleepers.load() > 0);
     worker.asleep_.store(false);
     worker.woken_spinning_ = with_token;
-    sleepers_.fetch_sub(1);
+    sleepers.fetch_sub(1);
     return &worker;
 }
 
@@ -64,7 +69,7 @@ void Scheduler::fall_asleep(Worker& worker) {
         SLUICE_CHECK(!worker.asleep_.load());
         worker.woken_spinning_ = false;
         worker.asleep_.store(true);
-        sleepers_.fetch_add(1);
+        (worker.is_spare() ? spare_sleepers_ : sleepers_).fetch_add(1);
     }
     std::atomic_thread_fence(std::memory_order_seq_cst);
 }
@@ -85,14 +90,15 @@ bool Scheduler::work_to_steal() const noexcept {
 }
 
 bool Scheduler::work_in_sight(Worker& worker) const noexcept {
-    return !worker.processor_.inbox.empty() || worker.processor_.waiting() > 0 || work_to_steal();
+    return !worker.processor_.inbox.empty() || worker.processor_.waiting() > 0 ||
+           (worker.may_take() && work_to_steal());
 }
 
 bool Scheduler::last_one_verdict() {
     const std::uint64_t switches = stats().switches;
     {
         const MutexLock lock(lock_);
-        if (sleepers_.load() != static_cast<int>(serving_)) return false;
+        if (sleepers_.load() + spare_sleepers_.load() != static_cast<int>(serving_)) return false;
     }
     if (live() == 0) {
         stopping_.store(true);

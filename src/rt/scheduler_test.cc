@@ -16,7 +16,7 @@ namespace {
 
 // A request-response pattern must not spread over workers: a wake-up costs more than the work.
 TEST(Scheduler, PingPongWakesNobody) {
-    Runtime runtime({.workers = 2});
+    Runtime runtime({.workers = 2, .monitor = false});
     std::uint64_t wakes = 1;
     runtime.run([&] {
         Baton asked;
@@ -131,7 +131,7 @@ TEST(Scheduler, GlobalQueueIsLookedAt) {
 }
 
 TEST(Scheduler, SpawnAndJoinWakesNobody) {
-    Runtime runtime({.workers = 2});
+    Runtime runtime({.workers = 2, .monitor = false});
     std::uint64_t wakes = 1;
     runtime.run([&] {
         const std::uint64_t wakes_before = runtime.stats().wakes;
@@ -164,7 +164,7 @@ TEST(Scheduler, WaitingWorkIsShared) {
 }
 
 TEST(Scheduler, SleepingRuntimeDoesNotPollAround) {
-    Runtime runtime({.workers = 4});
+    Runtime runtime({.workers = 4, .monitor = false});
     std::uint64_t polls = 0;
     runtime.run([&] {
         sleep_for(20 * kMillisecond);  // lets the other workers settle
@@ -215,6 +215,7 @@ TEST(Scheduler, NoWorkerWakesItself) {
     PairPoller& poller = *owned;
     Options options;
     options.workers = 2;
+    options.monitor = false;
     options.make_poller = [&](unsigned worker) -> std::unique_ptr<Poller> {
         if (worker == 0) return std::move(owned);
         return std::make_unique<NullPoller>();

@@ -12,6 +12,14 @@ namespace sluice::rt {
 Worker::Worker(Scheduler& scheduler, unsigned index, std::optional<std::uint64_t> seed)
     : scheduler_(scheduler), index_(index), processor_(scheduler.arena(), index, seed) {}
 
+bool Worker::is_spare() const noexcept {
+    return index_ >= scheduler_.base_workers();
+}
+
+bool Worker::may_take() const noexcept {
+    return !is_spare() || scheduler_.spares_wanted();
+}
+
 void Worker::serve(std::unique_ptr<Poller> poller) {
     processor_.poller = std::move(poller);
     SLUICE_CHECK(current_worker() == nullptr);
@@ -31,6 +39,7 @@ void Worker::serve(std::unique_ptr<Poller> poller) {
     while (Fiber* fiber = next()) run(fiber);
     SLUICE_CHECK(processor_.waiting() == 0);
     processor_.slice_start_ticks.store(0);
+    poller_idle_.store(true, std::memory_order_relaxed);
     capture_.leave();
     *outside_ = {};
     set_current_worker(nullptr);

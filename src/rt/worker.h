@@ -34,6 +34,10 @@ class Worker {
     Scheduler& scheduler() noexcept { return scheduler_; }
     Processor& processor() noexcept { return processor_; }
     unsigned index() const noexcept { return index_; }
+    // One that was added while all others were stuck (rt/monitor.h).
+    bool is_spare() const noexcept;
+    // Others' work: a spare worker only while it is wanted.
+    bool may_take() const noexcept;
     StackCapture& capture() noexcept { return capture_; }
     // nullptr while the scheduler's stack runs.
     Fiber* current() const noexcept { return current_; }

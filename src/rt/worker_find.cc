@@ -50,7 +50,7 @@ void Worker::look_around() {
 
 // A share of the global queue, at most `most`; the first of them is returned.
 Fiber* Worker::take_global(std::size_t most) {
-    if (scheduler_.global_queue().size() == 0) return nullptr;
+    if (scheduler_.global_queue().size() == 0 || !may_take()) return nullptr;
     FiberList share;
     scheduler_.global_queue().take_share(share, scheduler_.workers().size(), most);
     Fiber* first = share.pop_front();
@@ -59,7 +59,7 @@ Fiber* Worker::take_global(std::size_t most) {
 }
 
 Fiber* Worker::search() {
-    if (scheduler_.workers().size() == 1) return nullptr;
+    if (scheduler_.workers().size() == 1 || !may_take()) return nullptr;
     if (!spinning_) {
         if (!scheduler_.may_spin()) return nullptr;
         scheduler_.begin_spinning();
@@ -131,6 +131,8 @@ void Worker::sleep() {
         spinning_ = false;
         scheduler_.end_spinning();
     }
+    // Who has added work may have relied on this spinner, which is not wanted any more.
+    if (is_spare() && !may_take() && scheduler_.work_to_steal()) scheduler_.wake_one();
     if (scheduler_.work_in_sight(*this) || scheduler_.last_one_verdict()) {
         end_sleep();
         if (!spinning_) {
@@ -159,6 +161,7 @@ TimeNs Worker::sleep_timeout_ns() {
     const TimeNs own_ns = processor_.timers.next_deadline_ns();
     TimeNs guarded_ns = kNever;
     for (const auto& other : scheduler_.workers()) {
+        if (!may_take()) break;
         if (other.get() == this || other->asleep_.load(std::memory_order_relaxed)) continue;
         const TimeNs theirs_ns = other->processor_.timers.next_deadline_ns();
         if (theirs_ns > kNever - limits::kTimerRescueNs) continue;

@@ -1,0 +1,38 @@
+#include "observe/runtime_metrics.h"
+
+#include <gtest/gtest.h>
+
+#include "observe/prometheus.h"
+#include "rt/runtime.h"
+
+namespace sluice::observe {
+namespace {
+
+double sample(const std::string& text, const std::string& name) {
+    const auto at = text.find("\n" + name + " ");
+    if (at == std::string::npos) return -1;
+    return std::stod(text.substr(at + name.size() + 2));
+}
+
+TEST(RuntimeMetrics, ShowsWhatTheRuntimeCounts) {
+    rt::Runtime runtime({.workers = 1});
+    metrics::Registry registry;
+    add_runtime_metrics(registry, runtime);
+    std::string during;
+    runtime.run([&] {
+        rt::spawn([] {});
+        rt::yield();
+        rt::spawn([] {});
+        during = prometheus_text(registry);
+    });
+    EXPECT_EQ(sample(during, "sluice_runtime_fibers"), 2);  // this one and the second
+    const std::string after = prometheus_text(registry);
+    EXPECT_EQ(sample(after, "sluice_runtime_fibers"), 0);
+    EXPECT_EQ(sample(after, "sluice_runtime_switches_total"),
+              static_cast<double>(runtime.stats().switches));
+    EXPECT_GE(sample(after, "sluice_runtime_switches_total"), 4);
+    EXPECT_EQ(sample(after, "sluice_runtime_stalls_suppressed_total"), 0);
+}
+
+}  // namespace
+}  // namespace sluice::observe
