@@ -81,26 +81,28 @@ class Fiber {
     explicit Fiber(Runtime* runtime) noexcept : runtime_(runtime) {}
     ~Fiber() = default;
 
+    // The first two cache lines are what a switch touches.
     arch::Context context_;  // where to go on, while not running
     Fiber* next_ = nullptr;  // link of the one queue it is in
-    std::atomic<FiberState> state_{FiberState::kFree};
-    std::atomic<WaitReason> wait_reason_{WaitReason::kOther};
-    void (*entry_)(void* closure) = nullptr;
-    void* closure_ = nullptr;
     ExceptionState exceptions_;
-    std::atomic<Ticks> parked_since_ticks_{0};
     std::uint64_t runnable_since_ticks_ = 0;
     std::uint64_t run_queue_ticks_ = 0;
     std::uint64_t running_ticks_ = 0;
-    std::uint64_t switches_ = 0;
-    std::array<std::uint64_t, kWaitReasons> waiting_ticks_{};
-    std::uint64_t request_ = 0;
+    std::atomic<FiberState> state_{FiberState::kFree};
+    std::atomic<WaitReason> wait_reason_{WaitReason::kOther};
     std::uint32_t phase_ = 0;
-    std::atomic<const void*> wait_object_{nullptr};
+    std::uint64_t request_ = 0;
+    std::uint64_t switches_ = 0;
     std::atomic<std::uint64_t> id_{0};  // this and the name: atomic for dumps
-    std::uint32_t slot_index_ = 0;      // in the StackArena
-    std::atomic<const char*> name_{""};
+    std::atomic<Ticks> parked_since_ticks_{0};
+    std::atomic<const void*> wait_object_{nullptr};
+    void (*entry_)(void* closure) = nullptr;
+    void* closure_ = nullptr;
     Runtime* runtime_;
+
+    std::array<std::uint64_t, kWaitReasons> waiting_ticks_{};
+    std::uint32_t slot_index_ = 0;  // in the StackArena
+    std::atomic<const char*> name_{""};
 };
 
 // The calling fiber; nullptr on a scheduler's stack and on threads that are not workers.

@@ -14,7 +14,7 @@ std::uint64_t next_random(std::uint64_t& state) noexcept {
 
 }  // namespace
 
-Fiber* Processor::pop() {
+Fiber* Processor::pop_in_order() {
     if (bag_ != nullptr) return pop_random();
     if (run_next_.load(std::memory_order_relaxed) != nullptr) {
         const bool others_wait = queue.size() > 0 || !arrivals_.empty() || !inbox.empty();

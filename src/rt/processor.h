@@ -63,7 +63,13 @@ class Processor {
     }
 
     // The owner. The next fiber to run, or nullptr.
-    Fiber* pop();
+    Fiber* pop() {
+        const bool only_queue = bag_ == nullptr && arrivals_.empty() && inbox.empty() &&
+                                run_next_.load(std::memory_order_relaxed) == nullptr;
+        if (!only_queue) return pop_in_order();
+        run_next_streak_ = 0;
+        return queue.pop();
+    }
 
     // How many fibers wait here, arrivals included. The owner.
     std::size_t waiting() const noexcept {
@@ -95,6 +101,7 @@ class Processor {
     std::atomic<Ticks> slice_start_ticks{0};
 
   private:
+    Fiber* pop_in_order();
     Fiber* pop_random();
 
     std::atomic<Fiber*> run_next_{nullptr};

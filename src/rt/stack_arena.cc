@@ -14,11 +14,17 @@ namespace sluice::rt {
 namespace {
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::uintptr_t kPageMask = ~std::uintptr_t{kPageBytes - 1};
+
+// The top pages of slots a power of two apart would share a few sets of the TLB, and with a
+// thousand fibers each switch would walk the page tables. An odd stride uses all sets.
+constexpr std::size_t odd_pages(std::size_t bytes) noexcept {
+    return bytes / kPageBytes % 2 == 0 ? bytes + kPageBytes : bytes;
+}
 }  // namespace
 
 StackArena::StackArena(Runtime* runtime, std::size_t slot_bytes)
     : runtime_(runtime),
-      slot_bytes_(slot_bytes),
+      slot_bytes_(odd_pages(slot_bytes)),
       chunks_(std::make_unique<std::atomic<char*>[]>(kChunksMax)) {
     SLUICE_CHECK(slot_bytes >= limits::kFiberStackBytesMin);
     SLUICE_CHECK(slot_bytes % kPageBytes == 0);

@@ -29,7 +29,7 @@ Fiber* Worker::next() {
         if (fiber == nullptr) fiber = take_global(LocalQueue::kSlots / 2);
         if (fiber == nullptr) fiber = search();
         if (fiber != nullptr) {
-            stop_spinning();
+            if (spinning_) stop_spinning();
             return fiber;
         }
         if (scheduler_.should_end(*this)) {
@@ -218,7 +218,7 @@ void Worker::poll_for(Poller& stuck) {
 
 // A spinner that has found work wakes the next one if there is more.
 void Worker::stop_spinning() {
-    if (!spinning_) return;
+    SLUICE_ASSERT(spinning_);
     spinning_ = false;
     scheduler_.end_spinning();
     if (scheduler_.work_to_steal()) scheduler_.wake_one();
