@@ -13,6 +13,9 @@
 // limits::kSpareWorkersMax. It takes others' work as long as all of them are stuck; afterwards it
 // serves its own fibers, timers and descriptors, sleeps otherwise, and ends with run().
 //
+// Stacks are had, and io_uring's completions fetched, by SIGURG to the stuck thread. It restarts
+// system calls; the few that never are (nanosleep, poll) may return early there, with EINTR.
+//
 // A slice is a fiber's turn, or a turn of the scheduler's own stack between two of them (timer
 // callbacks). What a poller calls back before its worker has left a sleep belongs to no slice.
 //
