@@ -66,6 +66,7 @@ class Fiber {
     std::array<TimeNs, kWaitReasons> waits() const noexcept;
 
   private:
+    friend struct DebuggerLayout;
     friend class FiberList;
     friend class Inbox;
     friend class Scheduler;

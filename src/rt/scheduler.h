@@ -30,6 +30,7 @@
 #include "base/tick_clock.h"
 #include "rt/backtrace.h"
 #include "rt/blocking_pool.h"
+#include "rt/debugger_view.h"
 #include "rt/global_queue.h"
 #include "rt/monitor.h"
 #include "rt/runtime.h"
@@ -126,6 +127,7 @@ class Scheduler {
     const Clock* const clock_;
     TickClock ticks_;
     StackArena arena_;
+    const ShownToDebuggers shown_to_debuggers_{arena_};
     GlobalQueue global_queue_;
     unsigned base_workers_ = 0;
     unsigned spares_max_ = 0;

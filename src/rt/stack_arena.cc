@@ -94,7 +94,6 @@ char* StackArena::slot_at(std::size_t index) const noexcept {
 }
 
 Fiber* StackArena::fiber_at(std::size_t index) const noexcept {
-    constexpr std::size_t kFiberBytes = (sizeof(Fiber) + 63) / 64 * 64;
     char* const upper = slot_at(index) + slot_bytes_ - index % kColours * kColourBytes;
     return reinterpret_cast<Fiber*>(upper - kFiberBytes);
 }

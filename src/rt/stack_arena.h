@@ -63,10 +63,12 @@ class StackArena {
     std::size_t unguarded() const noexcept { return unguarded_.load(std::memory_order_relaxed); }
 
   private:
+    friend struct DebuggerLayout;
     static constexpr std::size_t kSlotsPerChunk = 256;
     static constexpr std::size_t kChunksMax = limits::kFibersMax / kSlotsPerChunk;
     static constexpr std::size_t kColours = 8;
     static constexpr std::size_t kColourBytes = 192;
+    static constexpr std::size_t kFiberBytes = (sizeof(Fiber) + 63) / 64 * 64;
 
     char* slot_at(std::size_t index) const noexcept;
     Fiber* fiber_at(std::size_t index) const noexcept;

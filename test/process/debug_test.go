@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,5 +88,31 @@ func TestDebugPages(t *testing.T) {
 	}
 	if slices == 0 {
 		t.Errorf("no fiber ran: %.2000s", text)
+	}
+}
+
+// TestGdbScript: a debugger lists the fibers and walks the stack of one, by symbols alone.
+func TestGdbScript(t *testing.T) {
+	harness.Guard(t)
+	gdb, err := exec.LookPath("gdb")
+	if err != nil {
+		t.Skip("no gdb here")
+	}
+	s := start(t, harness.Subject(), harness.Options{})
+	put(t, s, "key")
+	script := filepath.Join(harness.Root(), "tools", "gdb", "sluice.py")
+	out, err := exec.Command(gdb, "-batch", "-nx", "-p", strconv.Itoa(s.Pid), "-x", script,
+		"-ex", "sluice fibers", "-ex", "sluice backtrace 1").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text := string(out)
+	for _, want := range []string{"fiber 1 \"main\" waiting: ", "\"log loop\" ", "#0 ", "fiber_main(void*)"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %s", want, text)
+		}
+	}
+	if !keys(t, s)["key"] {
+		t.Error("the server does not go on")
 	}
 }
