@@ -18,7 +18,7 @@ struct DebuggerArena {
 };
 
 struct DebuggerView {
-    static constexpr std::size_t kArenasMax = 8;  // more runtimes at once are not shown
+    static constexpr std::size_t kPlaces = 8;  // more runtimes at once are not shown
 
     std::uint64_t version;
     std::uint64_t slots_per_chunk, colours, colour_bytes, fiber_bytes;
@@ -28,7 +28,7 @@ struct DebuggerView {
     std::uint64_t saved_pc, saved_frame;
     const char* const* state_names;
     const char* const* reason_names;
-    std::array<std::atomic<const DebuggerArena*>, kArenasMax> arenas;
+    std::array<std::atomic<const DebuggerArena*>, kPlaces> arenas;
 };
 
 // Shows an arena to debuggers while it lives.

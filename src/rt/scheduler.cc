@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <tuple>
+#include <utility>
 
 #include "base/check.h"
 #include "rt/cpu_count.h"
@@ -195,13 +195,30 @@ void Scheduler::record(Worker* worker, TraceKind kind, Ticks ticks, const Fiber&
 }
 
 std::vector<TraceEvent> Scheduler::trace() const {
+    std::vector<std::vector<TraceEvent>> rings;
+    for (const auto& worker : workers_) worker->processor().trace.read(rings.emplace_back());
+    foreign_trace_.read(rings.emplace_back());
+    // Each ring stays in its own order. Of two events at the same tick a run is the later one: the
+    // fiber was made ready elsewhere and taken up at once.
     std::vector<TraceEvent> events;
-    for (const auto& worker : workers_) worker->processor().trace.read(events);
-    foreign_trace_.read(events);
-    std::ranges::sort(events, {}, [](const TraceEvent& event) {
-        return std::tuple(event.ticks, event.worker, event.number);
-    });
-    return events;
+    std::vector<std::size_t> taken(rings.size());
+    for (;;) {
+        const TraceEvent* first = nullptr;
+        std::size_t from = 0;
+        for (std::size_t i = 0; i < rings.size(); ++i) {
+            if (taken[i] == rings[i].size()) continue;
+            const TraceEvent& head = rings[i][taken[i]];
+            const auto order = [](const TraceEvent& event) {
+                return std::pair(event.ticks, event.kind == TraceKind::kRun);
+            };
+            if (first != nullptr && order(*first) <= order(head)) continue;
+            first = &head;
+            from = i;
+        }
+        if (first == nullptr) return events;
+        events.push_back(*first);
+        ++taken[from];
+    }
 }
 
 Stats Scheduler::stats() const {

@@ -38,8 +38,8 @@ TraceRing::TraceRing(std::uint16_t worker)
 void TraceRing::read(std::vector<TraceEvent>& out) const {
     const std::uint64_t end = next_.load(std::memory_order_acquire);
     const std::uint64_t begin = end - std::min<std::uint64_t>(end, limits::kTraceRingEvents);
-    const auto kept = static_cast<std::ptrdiff_t>(out.size());
-    out.reserve(out.size() + (end - begin));
+    out.clear();
+    out.reserve(end - begin);
     for (std::uint64_t number = begin; number < end; ++number) {
         const Slot& slot = slots_[number % limits::kTraceRingEvents];
         const std::uint64_t packed = slot[3].load(std::memory_order_relaxed);
@@ -57,12 +57,10 @@ void TraceRing::read(std::vector<TraceEvent>& out) const {
     const std::uint64_t now = next_.load(std::memory_order_relaxed);
     const std::uint64_t whole_from =
         now < limits::kTraceRingEvents ? 0 : now - limits::kTraceRingEvents + 1;
-    std::erase_if(out, [&](const TraceEvent& event) {
-        return event.worker == worker_ && event.number < whole_from;
-    });
+    std::erase_if(out, [&](const TraceEvent& event) { return event.number < whole_from; });
     // A stamp may be older than the one before it: some are taken at the last switch.
-    for (auto event = out.begin() + kept; event != out.end(); ++event) {
-        if (event != out.begin() + kept) event->ticks = std::max(event->ticks, (event - 1)->ticks);
+    for (std::size_t i = 1; i < out.size(); ++i) {
+        out[i].ticks = std::max(out[i].ticks, out[i - 1].ticks);
     }
 }
 

@@ -38,8 +38,7 @@ class TraceRing {
         next_.store(number + 1, std::memory_order_release);
     }
 
-    // Any thread. Appends the events that are still there, the oldest first. `out` must hold none
-    // of this ring yet.
+    // Any thread. Makes `out` the events that are still there, the oldest first.
     void read(std::vector<TraceEvent>& out) const;
 
     // How many were ever recorded. Any thread.

@@ -2,6 +2,8 @@
 
 #include <cxxabi.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/time_slice.h"
 #include "rt/current_worker.h"
@@ -105,7 +107,9 @@ void Worker::run(Fiber* fiber) {
     SLUICE_ASSERT(current_ == nullptr);
     SLUICE_ASSERT(fiber->state_.load(std::memory_order_relaxed) == FiberState::kRunnable);
     const Ticks since = fiber->runnable_since_ticks_;
-    if (now_ticks_ > since) fiber->run_queue_ticks_ += now_ticks_ - since;
+    // The last stamp may be older, if the worker has searched since: no fiber ran for that time.
+    now_ticks_ = std::max(now_ticks_, since);
+    fiber->run_queue_ticks_ += now_ticks_ - since;
     fiber->state_.store(FiberState::kRunning, std::memory_order_relaxed);
     do {
         ++fiber->switches_;
