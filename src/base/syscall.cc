@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 
@@ -173,6 +175,25 @@ ssize_t recv(int fd, void* to, std::size_t bytes, int flags) noexcept {
 
 ssize_t send(int fd, const void* from, std::size_t bytes, int flags) noexcept {
     return retried([&] { return ::send(fd, from, bytes, flags | MSG_NOSIGNAL); });
+}
+
+ssize_t recvmsg(int fd, msghdr* message, int flags) noexcept {
+    return retried([&] { return ::recvmsg(fd, message, flags); });
+}
+
+// Unlike send() it has no flag against the signal, which goes to the calling thread: so that one
+// holds it off and takes it away.
+ssize_t sendfile(int socket, int file, off_t* offset, std::size_t bytes) noexcept {
+    sigset_t broken_pipe;
+    sigset_t before;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+    const ssize_t result = retried([&] { return ::sendfile(socket, file, offset, bytes); });
+    const timespec at_once{};
+    if (result == -EPIPE) sigtimedwait(&broken_pipe, nullptr, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return result;
 }
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept {

@@ -65,7 +65,10 @@ int getsockopt(int fd, int level, int name, void* value, socklen_t* bytes) noexc
 int getsockname(int fd, sockaddr* address, socklen_t* bytes) noexcept;
 ssize_t recv(int fd, void* to, std::size_t bytes, int flags) noexcept;
 ssize_t send(int fd, const void* from, std::size_t bytes, int flags) noexcept;
+ssize_t recvmsg(int fd, msghdr* message, int flags) noexcept;
 ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept;
+// From a file; advances *offset. Blocks on the file, not on a non-blocking socket. No SIGPIPE.
+ssize_t sendfile(int socket, int file, off_t* offset, std::size_t bytes) noexcept;
 
 // Waiting. epoll_wait takes its timeout in nanoseconds; a negative one waits for ever.
 int epoll_create() noexcept;

@@ -52,7 +52,10 @@ Status FdWaiter::wait(std::uint32_t direction_bit, const sync::Context& context)
     {
         SpinGuard guard(lock_);
         Direction& direction = directions_[index];
-        if (std::exchange(direction.ready, false) || hung_up_) return {};
+        // Not so for writing: a peer that has only closed its side still reads, and there may be no
+        // space. If it has gone altogether, that has made the socket writable, too.
+        const bool hung_up = hung_up_ && direction_bit == kReadable;
+        if (std::exchange(direction.ready, false) || hung_up) return {};
         SLUICE_CHECK(direction.waiter == nullptr);
         direction.waiter = &waiter;
     }

@@ -7,7 +7,7 @@
 //
 // Readiness is remembered: an event between the -EAGAIN and the wait is not lost. One fiber at a
 // time may wait for reading and one for writing. A wait may pass without need: always try again in
-// a loop. A hang-up ends both waits, then and later.
+// a loop. A hang-up ends both waits, and all later ones for reading.
 #pragma once
 
 #include <cstdint>

@@ -90,6 +90,13 @@ ssize_t receive(int fd, std::span<std::byte> to) noexcept {
     return sys::recv(fd, to.data(), to.size(), 0);
 }
 
+ssize_t receive(int fd, std::span<const iovec> parts) noexcept {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(parts.data());
+    message.msg_iovlen = std::min(parts.size(), limits::kIoVectorParts);
+    return sys::recvmsg(fd, &message, 0);
+}
+
 ssize_t transmit(int fd, std::span<const std::byte> from) noexcept {
     return sys::send(fd, from.data(), from.size(), 0);
 }

@@ -38,6 +38,8 @@ Result<Address> local_address(int fd);
 
 // Bytes moved, 0 at the end of the stream (receive only), or -errno.
 ssize_t receive(int fd, std::span<std::byte> to) noexcept;
+// Scatters; at most limits::kIoVectorParts parts are filled at once.
+ssize_t receive(int fd, std::span<const iovec> parts) noexcept;
 ssize_t transmit(int fd, std::span<const std::byte> from) noexcept;
 // Gathers; at most limits::kIoVectorParts parts are sent at once.
 ssize_t transmit(int fd, std::span<const iovec> parts) noexcept;

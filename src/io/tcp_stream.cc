@@ -1,8 +1,12 @@
 #include "io/tcp_stream.h"
 
+#include <algorithm>
 #include <cerrno>
 
+#include "base/limits.h"
+#include "io/part_cursor.h"
 #include "io/socket.h"
+#include "rt/blocking.h"
 
 namespace sluice::io {
 
@@ -22,15 +26,44 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(const Address& address,
     return stream;
 }
 
-Result<std::size_t> TcpStream::read_some(std::span<std::byte> to, const sync::Context& context) {
+// Less than asked for: what comes now is a new edge, and a hang-up that came before it makes every
+// wait pass. So the read that would only say -EAGAIN can be left out.
+template <class To>
+Result<std::size_t> TcpStream::read_into(To to, std::size_t bytes, const sync::Context& context) {
     for (;;) {
         if (drained_) SLUICE_TRY(waiter_.wait(kReadable, context));
         const ssize_t n = receive(fd(), to);
-        // Less than asked for: what comes now is a new edge, and a hang-up that came before it
-        // makes every wait pass. So the read that would only say -EAGAIN can be left out.
-        drained_ = n == -EAGAIN || (n > 0 && static_cast<std::size_t>(n) < to.size());
-        if (n >= 0) return static_cast<std::size_t>(n);
+        drained_ = n == -EAGAIN || (n > 0 && static_cast<std::size_t>(n) < bytes);
+        if (n >= 0) {
+            rt::checkpoint();
+            return static_cast<std::size_t>(n);
+        }
         if (n != -EAGAIN) return fail(Error::from_errno(static_cast<int>(n), "receive"));
+    }
+}
+
+Result<std::size_t> TcpStream::read_some(std::span<std::byte> to, const sync::Context& context) {
+    return read_into(to, to.size(), context);
+}
+
+Result<std::size_t> TcpStream::read_some(std::span<const iovec> to, const sync::Context& context) {
+    to = to.first(std::min(to.size(), limits::kIoVectorParts));
+    std::size_t bytes = 0;
+    for (const iovec& part : to) bytes += part.iov_len;
+    return read_into(to, bytes, context);
+}
+
+// Makes the call until it has moved something or failed.
+template <class F>
+Result<std::size_t> TcpStream::write_some(const sync::Context& context, F call, const char* name) {
+    for (;;) {
+        const ssize_t n = call();
+        if (n >= 0) {
+            rt::checkpoint();
+            return static_cast<std::size_t>(n);
+        }
+        if (n != -EAGAIN) return fail(Error::from_errno(static_cast<int>(n), name));
+        SLUICE_TRY(waiter_.wait(kWritable, context));
     }
 }
 
@@ -45,20 +78,44 @@ Status TcpStream::read_all(std::span<std::byte> to, const sync::Context& context
 
 Status TcpStream::write_all(std::span<const std::byte> from, const sync::Context& context) {
     while (!from.empty()) {
-        const ssize_t n = transmit(fd(), from);
-        if (n >= 0) {
-            from = from.subspan(static_cast<std::size_t>(n));
-        } else if (n == -EAGAIN) {
-            SLUICE_TRY(waiter_.wait(kWritable, context));
-        } else {
-            return fail(Error::from_errno(static_cast<int>(n), "send"));
-        }
+        SLUICE_TRY_ASSIGN(const std::size_t n,
+                          write_some(context, [&] { return transmit(fd(), from); }, "send"));
+        from = from.subspan(n);
+    }
+    return {};
+}
+
+Status TcpStream::write_all(std::span<const iovec> from, const sync::Context& context) {
+    for (PartCursor rest(from); !rest.done();) {
+        SLUICE_TRY_ASSIGN(
+            const std::size_t n,
+            write_some(context, [&] { return transmit(fd(), rest.window()); }, "send"));
+        rest.advance(n);
+    }
+    return {};
+}
+
+Status TcpStream::send_file(int file, std::uint64_t offset, std::uint64_t bytes,
+                            const sync::Context& context) {
+    auto position = static_cast<off_t>(offset);
+    while (bytes > 0) {
+        const std::size_t step = std::min<std::uint64_t>(bytes, limits::kSendFileBytes);
+        const auto call = [&] {
+            return rt::blocking([&] { return sys::sendfile(fd(), file, &position, step); });
+        };
+        SLUICE_TRY_ASSIGN(const std::size_t n, write_some(context, call, "send a file"));
+        if (n == 0) return fail(Code::kOutOfRange, "send a file: it ends before");
+        bytes -= n;
     }
     return {};
 }
 
 void TcpStream::shutdown_write() noexcept {
     (void)sys::shutdown(fd(), SHUT_WR);
+}
+
+void TcpStream::shutdown() noexcept {
+    (void)sys::shutdown(fd(), SHUT_RDWR);
 }
 
 }  // namespace sluice::io

@@ -7,11 +7,19 @@
 //   auto n = (*stream)->read_some(buffer, context);
 //
 // On fibers only; all calls suspend rather than block. One fiber may read while another one writes.
-// Errors: the context's, or kUnavailable and others from the socket; a failed stream stays
-// unusable.
+// The bytes are moved by the fiber's own calls when the socket is ready, so no buffer belongs to
+// the kernel while a fiber waits, and a wait ends as soon as its context does.
+//
+// Errors: kUnavailable when the peer refuses, resets or has gone, and others from the socket; then
+// the stream stays unusable. From the context: kCancelled, kDeadlineExceeded; such a read has taken
+// nothing (read_all: an unknown part), such a write has sent an unknown part. A call that need not
+// wait does not look at its context.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -36,17 +44,35 @@ class TcpStream {
     // At least one byte; 0 at the end of the stream.
     Result<std::size_t> read_some(std::span<std::byte> to,
                                   const sync::Context& context = sync::Context::background());
+    // The same into several parts, in order; not all empty.
+    Result<std::size_t> read_some(std::span<const iovec> to,
+                                  const sync::Context& context = sync::Context::background());
     // Fills `to`; kUnavailable if the stream ends before.
     Status read_all(std::span<std::byte> to,
                     const sync::Context& context = sync::Context::background());
     Status write_all(std::span<const std::byte> from,
                      const sync::Context& context = sync::Context::background());
+    // The same from several parts, in order; with few system calls, by sendmsg().
+    Status write_all(std::span<const iovec> from,
+                     const sync::Context& context = sync::Context::background());
+    // Sends that part of a file, by sendfile(): the bytes do not pass through user memory. The file
+    // may have to be read from the disk, so a thread of the blocking pool makes the calls, of
+    // limits::kSendFileBytes each. kOutOfRange if the file ends before.
+    Status send_file(int file, std::uint64_t offset, std::uint64_t bytes,
+                     const sync::Context& context = sync::Context::background());
     // Sends the end of the stream; reading goes on.
     void shutdown_write() noexcept;
+    // Both directions: waiting reads return 0, writes fail. Any fiber.
+    void shutdown() noexcept;
 
     int fd() const noexcept { return socket_.get(); }
 
   private:
+    template <class To>
+    Result<std::size_t> read_into(To to, std::size_t bytes, const sync::Context& context);
+    template <class F>
+    Result<std::size_t> write_some(const sync::Context& context, F call, const char* name);
+
     explicit TcpStream(Descriptor socket) noexcept
         : socket_(std::move(socket)), waiter_(socket_.get()) {}
 
