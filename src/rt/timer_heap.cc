@@ -1,13 +1,16 @@
 #include "rt/timer_heap.h"
 
+#include <algorithm>
+
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/pause.h"
 #include "rt/current_worker.h"
 
 namespace sluice::rt {
 
 TimerHeap::~TimerHeap() {
-    SLUICE_CHECK(heap_.empty());
+    SLUICE_CHECK(heap_.empty() && wheel_.empty());
     SLUICE_CHECK(running_.load() == nullptr);
 }
 
@@ -20,9 +23,16 @@ void TimerHeap::arm(Timer& timer, TimeNs deadline_ns, Timer::Callback callback) 
     // Before the index: whoever sees the index (acquire) sees the right heap.
     timer.heap_.store(this, std::memory_order_relaxed);
     const Entry entry{deadline_ns, next_sequence_++, &timer};
+    // One that is never due stays at the heap's end: the wheel would wake for its slot.
+    const bool near = heap_.size() < limits::kTimerHeapMax || deadline_ns == kNever;
+    if (near || !wheel_.add(entry)) push(entry);
+    publish_next();
+}
+
+void TimerHeap::push(const Entry& entry) {
+    entry.timer->slot_ = kInHeap;
     heap_.push_back(entry);
     sift_up(static_cast<std::uint32_t>(heap_.size() - 1), entry);
-    publish_next();
 }
 
 bool TimerHeap::cancel(Timer& timer, bool& moved) {
@@ -32,8 +42,12 @@ bool TimerHeap::cancel(Timer& timer, bool& moved) {
         const std::uint32_t index = timer.index_.load(std::memory_order_acquire);
         moved = timer.heap_.load(std::memory_order_relaxed) != this;
         if (moved || index == Timer::kNotArmed) return false;
-        SLUICE_ASSERT(index < heap_.size() && heap_[index].timer == &timer);
-        remove(index);
+        if (timer.slot_ == kInHeap) {
+            SLUICE_ASSERT(index < heap_.size() && heap_[index].timer == &timer);
+            remove(index);
+        } else {
+            wheel_.remove(timer);
+        }
         publish_next();
         running = running_.load(std::memory_order_relaxed) == &timer;
     }
@@ -55,8 +69,10 @@ unsigned TimerHeap::run_due(TimeNs now_ns, Worker* runner) {
     if (runner_.load(std::memory_order_relaxed) != nullptr) return 0;
     runner_.store(runner, std::memory_order_relaxed);
     const std::uint64_t sequence_end = next_sequence_;
+    const TimeNs until_ns = take_from_wheel(now_ns);
+    publish_next();
     unsigned count = 0;
-    while (!heap_.empty() && heap_.front().deadline_ns <= now_ns &&
+    while (!heap_.empty() && heap_.front().deadline_ns <= until_ns &&
            heap_.front().sequence < sequence_end) {
         Timer& timer = *heap_.front().timer;
         const Timer::Callback callback = timer.callback_;
@@ -71,6 +87,12 @@ unsigned TimerHeap::run_due(TimeNs now_ns, Worker* runner) {
     }
     runner_.store(nullptr, std::memory_order_relaxed);
     return count;
+}
+
+// Up to when timers may run: those of the wheel that are due before are in the heap now.
+TimeNs TimerHeap::take_from_wheel(TimeNs now_ns) {
+    const bool all = wheel_.advance(now_ns, [this](const Entry& entry) { push(entry); });
+    return all ? now_ns : std::min(now_ns, wheel_.reached_ns() - 1);
 }
 
 void TimerHeap::place(std::uint32_t index, const Entry& entry) noexcept {
@@ -118,8 +140,9 @@ void TimerHeap::remove(std::uint32_t index) noexcept {
 }
 
 void TimerHeap::publish_next() noexcept {
-    next_deadline_ns_.store(heap_.empty() ? kNever : heap_.front().deadline_ns,
-                            std::memory_order_relaxed);
+    TimeNs next_ns = heap_.empty() ? kNever : heap_.front().deadline_ns;
+    if (!wheel_.empty()) next_ns = std::min(next_ns, wheel_.next_ns());
+    next_deadline_ns_.store(next_ns, std::memory_order_relaxed);
 }
 
 }  // namespace sluice::rt

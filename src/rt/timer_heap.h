@@ -1,4 +1,9 @@
-// TimerHeap: the armed timers of one worker, a 4-ary heap by (deadline, order of arming).
+// TimerHeap: the armed timers of one worker, in the order of (deadline, order of arming).
+//
+// The next ones are in a 4-ary heap; with more than limits::kTimerHeapMax in it, a timer of a later
+// tick is put into a wheel (rt/timer_wheel.h), which gives it to the heap when that tick begins.
+// So the heap stays small, arming and cancelling cost the same with 1,000 timers as with a million,
+// and the order in which timers run is exact all the same.
 //
 // Its worker arms timers in it and runs those that are due; another worker may run them when the
 // owner is busy with a long slice, and any thread may cancel. One lock guards the heap; callbacks
@@ -12,6 +17,7 @@
 
 #include "base/clock.h"
 #include "rt/timer.h"
+#include "rt/timer_wheel.h"
 
 namespace sluice::rt {
 
@@ -40,16 +46,11 @@ class TimerHeap {
 
   private:
     static constexpr std::uint32_t kArity = 4;
-    struct Entry {
-        TimeNs deadline_ns;
-        std::uint64_t sequence;
-        Timer* timer;
-        bool before(const Entry& other) const noexcept {
-            return deadline_ns != other.deadline_ns ? deadline_ns < other.deadline_ns
-                                                    : sequence < other.sequence;
-        }
-    };
+    static constexpr std::uint16_t kInHeap = UINT16_MAX;  // a timer's slot_
+    using Entry = TimerEntry;
 
+    void push(const Entry& entry);
+    TimeNs take_from_wheel(TimeNs now_ns);
     void place(std::uint32_t index, const Entry& entry) noexcept;
     void sift_up(std::uint32_t index, const Entry& entry) noexcept;
     void sift_down(std::uint32_t index, const Entry& entry) noexcept;
@@ -58,6 +59,7 @@ class TimerHeap {
 
     std::mutex mutex_;
     std::vector<Entry> heap_;          // guarded by mutex_
+    TimerWheel wheel_;                 // guarded by mutex_
     std::uint64_t next_sequence_ = 0;  // guarded by mutex_
     std::atomic<TimeNs> next_deadline_ns_{kNever};
     // Who runs callbacks here, and which; written under mutex_, but cleared `running_` is the

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <random>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "rt/runtime.h"
@@ -44,6 +47,102 @@ TEST_F(TimerTest, FireInOrderOfDeadlineThenOfArming) {
         std::sort(expected.begin(), expected.end());
         ASSERT_EQ(order_.size(), 500U);
         for (int i = 0; i < 500; ++i) EXPECT_EQ(order_[i], expected[i].second);
+    });
+}
+
+// So many that most are in the wheel, from a microsecond to a week ahead, some cancelled, some
+// armed again later: all others run at their very deadline, in exact order.
+TEST_F(TimerTest, ManyFireInExactOrderThroughTheWheel) {
+    struct Exact : Recorder {
+        const Clock* clock = nullptr;
+        static void fire(Timer& timer) {
+            EXPECT_EQ(static_cast<Exact&>(timer).clock->now_ns(), timer.deadline_ns());
+            Recorder::fire(timer);
+        }
+    };
+    runtime_.run([&] {
+        constexpr int kTimers = 30'000;
+        std::mt19937_64 random(5);
+        std::vector<Exact> timers(kTimers);
+        std::vector<TimeNs> armed(kTimers, 0);
+        const TimeNs start_ns = clock_.now_ns();
+        const auto arm = [&](int i) {
+            const TimeNs ahead = kMicrosecond << random() % 40;
+            armed[i] = clock_.now_ns() + ahead + static_cast<TimeNs>(random() % 3);
+            timers[i].arm(armed[i], &Exact::fire);
+        };
+        for (int i = 0; i < kTimers; ++i) {
+            timers[i].order = &order_;
+            timers[i].number = i;
+            timers[i].clock = &clock_;
+            arm(i);
+        }
+        for (int i = 0; i < kTimers; i += 3) EXPECT_TRUE(timers[i].cancel());
+        sleep_until(start_ns + kSecond);
+        const std::size_t early = order_.size();
+        std::vector<std::pair<TimeNs, int>> expected;
+        for (int i = 0; i < kTimers; ++i) {
+            if (i % 3 == 0) arm(i);
+            if (timers[i].armed()) expected.emplace_back(armed[i], i);
+        }
+        EXPECT_EQ(early + expected.size(), static_cast<std::size_t>(kTimers));
+        sleep_until(start_ns + 3'000'000 * kSecond);
+        // Equal deadlines: in the order of arming, which is that of the numbers but for the third.
+        std::sort(expected.begin(), expected.end());
+        ASSERT_EQ(order_.size(), early + expected.size());
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+            ASSERT_EQ(armed[order_[early + i]], expected[i].first) << i;
+        }
+    });
+}
+
+TEST_F(TimerTest, EqualDeadlinesInTheWheelKeepTheOrderOfArming) {
+    runtime_.run([&] {
+        constexpr int kTimers = 20'000;  // more than one turn moves
+        std::vector<Recorder> timers(kTimers);
+        for (int i = 0; i < kTimers; ++i) {
+            timers[i].order = &order_;
+            timers[i].number = i;
+            timers[i].arm(500 * kSecond + i / 100, &Recorder::fire);
+        }
+        sleep_until(501 * kSecond);
+        ASSERT_EQ(order_.size(), static_cast<std::size_t>(kTimers));
+        EXPECT_TRUE(std::is_sorted(order_.begin(), order_.end()));
+    });
+}
+
+// A model of random steps: arm, cancel, let time pass. What runs, and when, is what a sorted map
+// says.
+TEST_F(TimerTest, AgreesWithASortedMap) {
+    struct Noted : Timer {
+        std::set<std::pair<TimeNs, Noted*>>* armed_set = nullptr;
+        static void fire(Timer& timer) {
+            auto& self = static_cast<Noted&>(timer);
+            EXPECT_EQ(self.armed_set->erase({self.deadline_ns(), &self}), 1U);
+        }
+    };
+    runtime_.run([&] {
+        std::mt19937_64 random(11);
+        std::set<std::pair<TimeNs, Noted*>> armed;
+        std::vector<Noted> timers(5'000);
+        for (int step = 0; step < 100'000; ++step) {
+            Noted& timer = timers[random() % timers.size()];
+            timer.armed_set = &armed;
+            if (timer.armed()) {
+                EXPECT_TRUE(timer.cancel());
+                EXPECT_EQ(armed.erase({timer.deadline_ns(), &timer}), 1U);
+            } else {
+                const TimeNs ahead = 1 + static_cast<TimeNs>(random() % (1ULL << random() % 45));
+                timer.arm(clock_.now_ns() + ahead, &Noted::fire);
+                armed.emplace(timer.deadline_ns(), &timer);
+            }
+            if (step % 50 == 0) {
+                sleep_for(1 + static_cast<TimeNs>(random() % (1ULL << random() % 38)));
+                // All that were due have run, and none of the others.
+                ASSERT_TRUE(armed.empty() || armed.begin()->first > clock_.now_ns());
+            }
+        }
+        for (Noted& timer : timers) timer.cancel();
     });
 }
 
