@@ -47,6 +47,7 @@ void FdWaiter::on_ready(Watch& watch, std::uint32_t events) {
 Status FdWaiter::wait(std::uint32_t direction_bit, const sync::Context& context) {
     SLUICE_ASSERT(direction_bit == kReadable || direction_bit == kWritable);
     SLUICE_ASSERT(registered());
+    rt::checkpoint();
     const int index = direction_bit == kReadable ? 0 : 1;
     sync::Waiter waiter;
     {

@@ -111,11 +111,12 @@ void Worker::run(Fiber* fiber) {
     now_ticks_ = std::max(now_ticks_, since);
     fiber->run_queue_ticks_ += now_ticks_ - since;
     fiber->state_.store(FiberState::kRunning, std::memory_order_relaxed);
+    // Not when its park is refused: it has given way to nobody.
+    processor_.slice_start_ticks.store(now_ticks_, std::memory_order_release);
+    set_budget(limits::kFiberBudget);
     do {
         ++fiber->switches_;
         processor_.counters.switches.add(1);
-        processor_.slice_start_ticks.store(now_ticks_, std::memory_order_release);
-        set_budget(limits::kFiberBudget);
         const std::uint64_t id = fiber->id_.load(std::memory_order_relaxed);
         processor_.trace.record(TraceKind::kRun, now_ticks_, id);
         current_ = fiber;

@@ -25,6 +25,7 @@ bool Event::is_set() const noexcept {
 }
 
 Status Event::wait(const Context& context) {
+    rt::checkpoint();
     Waiter waiter;
     WaitNode node(waiter);
     {
@@ -49,6 +50,7 @@ void Notify::signal() noexcept {
 }
 
 Status Notify::wait(const Context& context) {
+    rt::checkpoint();
     Waiter waiter;
     WaitNode node(waiter);
     {

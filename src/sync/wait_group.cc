@@ -21,6 +21,7 @@ void WaitGroup::done() noexcept {
 }
 
 Status WaitGroup::wait(const Context& context) {
+    rt::checkpoint();
     Waiter waiter;
     WaitNode node(waiter);
     {
