@@ -131,8 +131,7 @@ TEST(ObjectPool, ComesRoundBetweenWorkersAndThreads) {
 }
 
 TEST(ObjectPool, Simulated) {
-    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
+    for_each_seed(100, [](std::uint64_t seed) {
         run_simulated(seed, [seed] {
             Pool pool(rt::Runtime::current(), {.local_max = 2, .shared_max = 2});
             std::uint64_t out = 0;
@@ -157,8 +156,7 @@ TEST(ObjectPool, Simulated) {
             EXPECT_LE(pool.stats().kept, 4u);
             EXPECT_EQ(static_cast<std::uint64_t>(alive.load()), pool.stats().kept);
         });
-        if (testing::Test::HasFailure()) break;
-    }
+    });
 }
 
 }  // namespace

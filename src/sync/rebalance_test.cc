@@ -135,8 +135,7 @@ class Consumer {
 };
 
 TEST(Rebalance, AThousandLeaveNoFiber) {
-    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
+    for_each_seed(5, [](std::uint64_t seed) {
         run_simulated(seed, [seed] {
             std::mt19937_64 random(seed);
             Consumer consumer(seed);
@@ -149,7 +148,7 @@ TEST(Rebalance, AThousandLeaveNoFiber) {
             // What has come and gone: a test that starts nothing leaves nothing, too.
             EXPECT_GT(rt::Runtime::current().stats().fibers_ended, 10'000u);
         });
-    }
+    });
 }
 
 }  // namespace

@@ -147,8 +147,7 @@ TEST(RwMutex, ACancelledWriterLetsReadersPass) {
 // Random readers and writers with deadlines: exclusion holds at every step, and at the end the
 // mutex is free with nobody in its queue.
 TEST(RwMutex, SimulatedWithDeadlines) {
-    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
+    for_each_seed(300, [](std::uint64_t seed) {
         run_simulated(seed, [seed]() SLUICE_NO_THREAD_SAFETY_ANALYSIS {
             RwMutex mutex;
             int readers = 0;
@@ -180,8 +179,7 @@ TEST(RwMutex, SimulatedWithDeadlines) {
             EXPECT_TRUE(mutex.try_lock());
             mutex.unlock();
         });
-        if (testing::Test::HasFailure()) break;
-    }
+    });
 }
 
 }  // namespace

@@ -132,18 +132,14 @@ class Program {
 };
 
 TEST(Simulation, RandomProgramsLoseAndDoubleNothing) {
-    for (std::uint64_t seed = 1; seed <= 400; ++seed) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
-        run_simulated(seed, [seed] { Program(seed).run(); });
-        if (testing::Test::HasFailure()) break;
-    }
+    for_each_seed(400,
+                  [](std::uint64_t seed) { run_simulated(seed, [seed] { Program(seed).run(); }); });
 }
 
 // Trees of groups in which errors, deadlines and cancels hit at random: every fiber ends, and a
 // group ends with the parent's reason or its own first error.
 TEST(Simulation, RandomTreesOfGroupsAlwaysJoin) {
-    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
+    for_each_seed(300, [](std::uint64_t seed) {
         int started = 0;
         int ended = 0;
         run_simulated(seed, [&] {
@@ -177,13 +173,12 @@ TEST(Simulation, RandomTreesOfGroupsAlwaysJoin) {
             (void)tree.grow(root, 4);
         });
         ASSERT_EQ(started, ended);
-    }
+    });
 }
 
 // Mutexes with deadlines: the protected sum is right, and nobody is left in a queue.
 TEST(Simulation, MutexWithDeadlines) {
-    for (std::uint64_t seed = 1; seed <= 200; ++seed) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
+    for_each_seed(200, [](std::uint64_t seed) {
         run_simulated(seed, [seed] {
             Mutex mutex;
             int inside = 0;
@@ -209,7 +204,7 @@ TEST(Simulation, MutexWithDeadlines) {
             EXPECT_TRUE(group.wait().has_value());
             EXPECT_GE(taken, 20);
         });
-    }
+    });
 }
 
 }  // namespace

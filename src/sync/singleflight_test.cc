@@ -164,8 +164,7 @@ TEST(Singleflight, ForgetBeginsANewCall) {
 // Random keys, durations, errors and deadlines: at most one run of a key at a time, an answer
 // belongs to its key and to a run that overlapped the question, and nobody is left waiting.
 TEST(Singleflight, Simulated) {
-    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
+    for_each_seed(300, [](std::uint64_t seed) {
         run_simulated(seed, [seed] {
             Singleflight<int, int> flights;
             std::map<int, int> running;
@@ -206,8 +205,7 @@ TEST(Singleflight, Simulated) {
             }
             EXPECT_TRUE(group.wait().has_value());
         });
-        if (testing::Test::HasFailure()) break;
-    }
+    });
 }
 
 }  // namespace

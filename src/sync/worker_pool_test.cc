@@ -166,8 +166,7 @@ TEST(WorkerPool, AnErrorInABatchDropsItsRest) {
 // Whatever ends the pool and whenever: each accepted job is run once or dropped, its closure is
 // destroyed, and no fiber is left.
 TEST(WorkerPool, Simulated) {
-    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
+    for_each_seed(300, [](std::uint64_t seed) {
         run_simulated(seed, [seed] {
             std::mt19937_64 random(seed);
             const auto alive = std::make_shared<int>(0);
@@ -215,8 +214,7 @@ TEST(WorkerPool, Simulated) {
             if (status) EXPECT_EQ(stats.dropped, 0u);
             EXPECT_EQ(alive.use_count(), 1);
         });
-        if (testing::Test::HasFailure()) break;
-    }
+    });
 }
 
 }  // namespace
