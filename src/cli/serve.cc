@@ -189,16 +189,11 @@ int serve(const ServeOptions& options) {
     auto files = open_files();
     if (!files) return could_not_start(log, files.error());
     const unsigned workers = options.workers == 0 ? rt::usable_cpus() : options.workers;
-    rt::Runtime runtime(
-        {.workers = workers,
-         .make_poller = *pollers,
-         .on_stall = [&log](const rt::StallReport& report) { log_stall(log, report); },
-         .spare_workers_max = limits::kSpareWorkersMax,
-         .on_spare =
-             [&log](unsigned spares) {
-                 log.warn("every worker is stuck and work waits; started a spare one",
-                          {{"spares", spares}});
-             }});
+    rt::Runtime runtime({
+        .workers = workers,
+        .make_poller = *pollers,
+        .on_stall = [&log](const rt::StallReport& report) { log_stall(log, report); },
+    });
     observe::add_runtime_metrics(registry, runtime);
     const DumpOnSignal dump_on_signal(runtime);
     if (options.enable_pprof) add_debug_pages(http, runtime);

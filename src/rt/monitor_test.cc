@@ -216,6 +216,7 @@ TEST(Monitor, TimersOfAStuckWorkerAreRun) {
 TEST(Monitor, SpareWorkerRunsWhatWaitsWhenAllAreStuck) {
     std::atomic<unsigned> spares = 0;
     Options options = quiet(2);
+    options.spare_workers_max = limits::kSpareWorkersMax;
     options.on_spare = [&](unsigned count) { spares = count; };
     Runtime runtime(std::move(options));
     for (unsigned run = 1; run <= 2; ++run) {  // the second one uses the same Worker
@@ -249,6 +250,7 @@ TEST(Monitor, SpareWorkerRunsWhatWaitsWhenAllAreStuck) {
 // It is not wanted any more when the others are back, but what waits on it comes.
 TEST(Monitor, SpareWorkerServesItsTimersAndIsDismissed) {
     Options options = quiet(2);
+    options.spare_workers_max = limits::kSpareWorkersMax;
     options.on_spare = [](unsigned) {};
     Runtime runtime(std::move(options));
     int slept = 0;

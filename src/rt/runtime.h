@@ -64,9 +64,9 @@ struct Options {
     // Called on that thread. It may block, but nothing is watched meanwhile. Empty: standard error.
     std::function<void(const StallReport& report)> on_stall = {};
     // Threads that it may add while all workers are stuck (rt/monitor.h), at most
-    // limits::kSpareWorkersMax, the default. A runtime of one worker has none by default: its
-    // fibers may count on never running at the same time.
-    std::optional<unsigned> spare_workers_max = {};
+    // limits::kSpareWorkersMax. Who asks for some has room for their numbers wherever it keeps
+    // something by worker, and in a runtime of one worker fibers that may run at the same time.
+    unsigned spare_workers_max = 0;
     // Called on that thread when all workers are stuck, work waits, and it has started one more:
     // their number, at most limits::kSpareWorkersMax. Empty: standard error.
     std::function<void(unsigned spares)> on_spare = {};

@@ -39,9 +39,7 @@ Scheduler::Scheduler(Runtime& runtime, Options options)
         workers_.add(std::make_unique<Worker>(*this, i, options_.schedule_seed));
     }
     base_workers_ = count;
-    spares_max_ =
-        std::min(options_.spare_workers_max.value_or(count == 1 ? 0 : limits::kSpareWorkersMax),
-                 limits::kSpareWorkersMax);
+    spares_max_ = std::min(options_.spare_workers_max, limits::kSpareWorkersMax);
     blocking_pool_ = std::make_unique<BlockingPool>(options_.blocking_threads_max,
                                                     options_.blocking_thread_idle_ns);
     install_stack_overflow_handler();
