@@ -19,6 +19,7 @@ SLUICE_UNINSTRUMENTED Backtrace walk_frames(std::uintptr_t pc, std::uintptr_t fr
         if (frame < begin || frame >= end || end - frame < kFrameBytes) break;
         if (frame % sizeof frame != 0) break;
         const auto* words = reinterpret_cast<const volatile std::uintptr_t*>(frame);
+        // Not null: it lies in [begin, end). NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
         const std::uintptr_t caller = words[0];
         pc = words[1];
         if (caller != 0 && caller <= frame) break;

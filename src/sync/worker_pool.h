@@ -91,7 +91,7 @@ class WorkerPool {
     };
 
     template <class F>
-    static Job wrap(F&& fn) {
+    static Job wrap(F fn) {
         if constexpr (std::is_void_v<std::invoke_result_t<F&, const Context&>>) {
             return Job([body = std::move(fn)](const Context& context) mutable {
                 body(context);
