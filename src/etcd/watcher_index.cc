@@ -2,20 +2,17 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <new>
 #include <tuple>
 #include <utility>
+
+#include "base/key_hash.h"
 
 namespace sluice::etcd {
 namespace {
 
 constexpr std::string_view kToTheEnd("\0", 1);
 constexpr std::size_t kBucketsMin = 16;
-
-std::size_t hash_of(std::string_view key) {
-    return std::hash<std::string_view>()(key);
-}
 
 // splitmix64 (Steele, Lea, Flood 2014); any state will do.
 std::uint64_t next_random(std::uint64_t& state) {
@@ -137,7 +134,7 @@ WatcherIndex::~WatcherIndex() {
 
 WatchGroup* WatcherIndex::find_key(std::string_view key) const {
     if (key_count_ == 0) return nullptr;
-    KeyGroup* group = buckets_[hash_of(key) & (buckets_.size() - 1)];
+    KeyGroup* group = buckets_[hash_key(key) & (buckets_.size() - 1)];
     while (group && group->key() != key) group = group->next_in_bucket;
     return group;
 }
@@ -147,7 +144,7 @@ void WatcherIndex::grow_buckets() {
     old.swap(buckets_);
     for (KeyGroup* group : old) {
         while (group) {
-            KeyGroup*& bucket = buckets_[hash_of(group->key()) & (buckets_.size() - 1)];
+            KeyGroup*& bucket = buckets_[hash_key(group->key()) & (buckets_.size() - 1)];
             KeyGroup* next = std::exchange(group->next_in_bucket, bucket);
             bucket = group;
             group = next;
@@ -158,7 +155,7 @@ void WatcherIndex::grow_buckets() {
 WatchGroup& WatcherIndex::add_key(std::string_view key) {
     if (key_count_ >= buckets_.size()) grow_buckets();
     KeyGroup* group = KeyGroup::make(key);
-    KeyGroup*& bucket = buckets_[hash_of(key) & (buckets_.size() - 1)];
+    KeyGroup*& bucket = buckets_[hash_key(key) & (buckets_.size() - 1)];
     group->next_in_bucket = std::exchange(bucket, group);
     ++key_count_;
     return *group;
@@ -202,7 +199,7 @@ void WatcherIndex::release(WatchGroup& group) {
         return;
     }
     auto& single = static_cast<KeyGroup&>(group);
-    KeyGroup** place = &buckets_[hash_of(single.key()) & (buckets_.size() - 1)];
+    KeyGroup** place = &buckets_[hash_key(single.key()) & (buckets_.size() - 1)];
     while (*place != &single) place = &(*place)->next_in_bucket;
     *place = single.next_in_bucket;
     --key_count_;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/key_hash.h"
 #include "storage/mvcc/core.h"
 #include "storage/mvcc/event_prevs.h"
 #include "storage/mvcc/range_scan.h"

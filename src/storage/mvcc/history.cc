@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/check.h"
+#include "base/key_hash.h"
 #include "storage/mvcc/core.h"
 #include "storage/mvcc/event_prevs.h"
 #include "storage/mvcc/store.h"

@@ -8,23 +8,18 @@
 // A reader may add what it read from RocksDB, but must have taken the shard's epoch before that
 // read; the writer's updates move the epoch on, so a stale record is never added.
 //
-// Bounded in bytes, CLOCK eviction a shard, shards by the key's hash. Any thread; each call takes
-// one shard's mutex for 0.1 us or so. Bytes over 1/8 of a shard are not kept.
+// Bounded in bytes, CLOCK eviction a shard, shards by the key's hash (base/key_hash.h). Any thread;
+// each call takes one shard's mutex for 0.1 us or so. Bytes over 1/8 of a shard are not kept.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string_view>
 #include <vector>
 
 namespace sluice::storage {
-
-inline std::size_t hash_key(std::string_view key) noexcept {
-    return std::hash<std::string_view>{}(key);
-}
 
 class HotCache {
   public:

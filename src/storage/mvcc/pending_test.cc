@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "storage/mvcc/hot_cache.h"
+#include "base/key_hash.h"
 
 namespace sluice::storage {
 namespace {

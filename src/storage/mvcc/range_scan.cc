@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/key_hash.h"
 
 namespace sluice::storage {
 namespace {
