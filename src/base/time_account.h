@@ -87,7 +87,8 @@ class TimeAccount {
 
 class StageHistograms {
   public:
-    // `ticks` must outlive this object. shards: number of workers, plus the threads that record.
+    // `ticks` must outlive this object. shards: rt::Runtime::worker_slots(), plus the threads that
+    // record.
     StageHistograms(const TickClock& ticks, unsigned shards);
 
     void record(unsigned shard, const TimeAccount& account) noexcept;

@@ -193,12 +193,18 @@ int serve(const ServeOptions& options) {
         .workers = workers,
         .make_poller = *pollers,
         .on_stall = [&log](const rt::StallReport& report) { log_stall(log, report); },
+        .spare_workers_max = limits::kSpareWorkersMax,
+        .on_spare =
+            [&log](unsigned spares) {
+                log.warn("every worker is stuck and work waits; started a spare one",
+                         {{"spares", spares}});
+            },
     });
     observe::add_runtime_metrics(registry, runtime);
     const DumpOnSignal dump_on_signal(runtime);
     if (options.enable_pprof) add_debug_pages(http, runtime);
-    etcd::EtcdServer server(std::move(*configured),
-                            {files->used(), clock, ticks, log, registry, http, workers});
+    etcd::EtcdServer server(std::move(*configured), {files->used(), clock, ticks, log, registry,
+                                                     http, runtime.worker_slots()});
     const Status opened = server.open();
     if (!opened) return could_not_start(log, opened.error());
     Status served;

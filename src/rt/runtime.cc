@@ -38,6 +38,9 @@ Runtime& Runtime::current() {
 unsigned Runtime::workers() const noexcept {
     return scheduler_->base_workers();
 }
+unsigned Runtime::worker_slots() const noexcept {
+    return scheduler_->base_workers() + scheduler_->spares_max();
+}
 unsigned Runtime::worker_index() const noexcept {
     Worker* const worker = current_worker();
     if (worker == nullptr || &worker->scheduler() != scheduler_.get()) return workers();

@@ -64,8 +64,9 @@ struct Options {
     // Called on that thread. It may block, but nothing is watched meanwhile. Empty: standard error.
     std::function<void(const StallReport& report)> on_stall = {};
     // Threads that it may add while all workers are stuck (rt/monitor.h), at most
-    // limits::kSpareWorkersMax. Who asks for some has room for their numbers wherever it keeps
-    // something by worker, and in a runtime of one worker fibers that may run at the same time.
+    // limits::kSpareWorkersMax. Who asks for some has Runtime::worker_slots() places wherever it
+    // keeps something by worker, and in a runtime of one worker fibers that may run at the same
+    // time.
     unsigned spare_workers_max = 0;
     // Called on that thread when all workers are stuck, work waits, and it has started one more:
     // their number, at most limits::kSpareWorkersMax. Empty: standard error.
@@ -117,6 +118,9 @@ class Runtime {
     // The number of the worker of this runtime on whose thread the caller runs; workers() if it is
     // a spare one or none. A fiber may be on another after any suspension. About 3 ns.
     unsigned worker_index() const noexcept;
+    // Worker::index() is always below this, spare workers' too: so many places has what is kept by
+    // it.
+    unsigned worker_slots() const noexcept;
     const Clock& clock() const noexcept;
     // For stamps: about 10 ns. With an own Options::clock it is that clock.
     const TickClock& ticks() const noexcept;

@@ -60,6 +60,7 @@ class Scheduler {
     const WorkerList& workers() const noexcept { return workers_; }
     // Those that Options asked for; the indices from here on are spare workers'.
     unsigned base_workers() const noexcept { return base_workers_; }
+    unsigned spares_max() const noexcept { return spares_max_; }
     Stats stats() const;
     std::string dump() const;
     std::vector<TraceEvent> trace() const;

@@ -61,9 +61,9 @@ EtcdServer::EtcdServer(EtcdServerOptions options, EtcdServerWorld world)
     : options_(std::move(options)),
       world_(world),
       metrics_(world.metrics),
-      timeouts_(world.clock, world.ticks, request_timeout_ns(options_), world.workers),
+      timeouts_(world.clock, world.ticks, request_timeout_ns(options_), world.worker_slots),
       proposer_({.request_bytes_max = options_.service.request_bytes_max}, timeouts_),
-      stages_(world.ticks, world.workers) {}
+      stages_(world.ticks, world.worker_slots) {}
 
 EtcdServer::~EtcdServer() = default;
 

@@ -60,7 +60,7 @@ struct EtcdServerWorld {
     const Logger& log;
     metrics::Registry& metrics;
     net::HttpRouter& http;  // the server adds its own endpoints
-    unsigned workers;
+    unsigned worker_slots;  // rt::Runtime::worker_slots()
 };
 
 class EtcdServer {

@@ -17,13 +17,13 @@ RequestTimeouts::Pending::~Pending() {
 }
 
 RequestTimeouts::RequestTimeouts(const Clock& clock, const TickClock& ticks, TimeNs timeout_ns,
-                                 unsigned workers)
+                                 unsigned worker_slots)
     : clock_(clock),
       ticks_(ticks),
       timeout_ns_(timeout_ns),
-      shard_count_(workers),
-      shards_(std::make_unique<Shard[]>(workers)) {
-    SLUICE_CHECK(workers > 0 && timeout_ns > 0);
+      shard_count_(worker_slots),
+      shards_(std::make_unique<Shard[]>(worker_slots)) {
+    SLUICE_CHECK(worker_slots > 0 && timeout_ns > 0);
 }
 
 RequestTimeouts::~RequestTimeouts() {
@@ -39,6 +39,7 @@ void RequestTimeouts::add(Pending& pending, grpc::CallRef call) {
     pending.since_ = call->account.last();
     pending.call_ = std::move(call);
     pending.shard_ = rt::current_worker()->index();
+    SLUICE_ASSERT(pending.shard_ < shard_count_);
     pending.added_ = true;
     Shard& shard = shards_[pending.shard_];
     {

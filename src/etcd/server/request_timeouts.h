@@ -51,9 +51,9 @@ class RequestTimeouts {
         bool added_ = false;
     };
 
-    // Both clocks outlive this object. workers: of the runtime.
+    // Both clocks outlive this object. worker_slots: the runtime's.
     RequestTimeouts(const Clock& clock, const TickClock& ticks, TimeNs timeout_ns,
-                    unsigned workers);
+                    unsigned worker_slots);
     ~RequestTimeouts();
 
     // Its time runs from the account's last stamp.

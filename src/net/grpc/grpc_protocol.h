@@ -33,7 +33,7 @@ struct ResponseFields {
 struct GrpcConfig {
     const ServiceRegistry& services;
     const TickClock& ticks;
-    StageHistograms& stages;                                         // one shard a worker
+    StageHistograms& stages;                                         // a shard for each worker slot
     std::uint32_t receive_bytes_max = limits::kGrpcReceiveBytesMax;  // one message
     http2::SessionConfig session;  // session.shared_fields is set to `response`
     ResponseFields response;
