@@ -36,6 +36,13 @@ inline constexpr std::int64_t kLogFlushRetryNs = 100'000'000;
 inline constexpr int kStackDumpFramesMax = 32;                 // frames shown of a fiber's stack
 inline constexpr std::size_t kDumpFibersMax = 10'000;          // shown; the rest is counted
 inline constexpr std::size_t kSymbolTableBytesMax = 1u << 30;  // a section of the program's file
+inline constexpr std::size_t kLockProfileRows = 256;           // of a worker, 272 B each
+inline constexpr std::size_t kLockProfileWays = 8;             // rows that one wait may go to
+inline constexpr std::size_t kLockProfileFrames = 8;           // kept of each stack
+inline constexpr std::int64_t kLockShortWaitNs = 20'000;       // shorter waits are sampled
+inline constexpr unsigned kLockWaitsPerSample = 16;            // of those; one in so many
+inline constexpr std::size_t kLockPartyNameBytes = 32;         // of a fiber's name, with the NUL
+inline constexpr std::int64_t kLockLongWaitNs = 200'000;       // a wait for a lock worth a look
 inline constexpr std::int64_t kStackCaptureNs = 50'000'000;    // for a worker's answer to a signal
 inline constexpr unsigned kWorkersMax = 256;                   // threads that run fibers
 inline constexpr std::size_t kFiberStackBytes = 256 * 1024;    // RocksDB and protobuf run on it
@@ -62,6 +69,7 @@ inline constexpr std::size_t kTraceRingEvents = 4096;  // kept of each worker, 3
 inline constexpr unsigned kBlockingThreadsMax = 64;    // RocksDB reads, DNS, file metadata
 inline constexpr TimeNs kBlockingThreadIdleNs = 10'000'000'000;  // then a thread ends
 static_assert(kSliceNs <= kStallNs, "asked before it is reported");
+static_assert(kLockProfileWays <= kLockProfileRows);
 static_assert(kFiberClosureBytesMax * 4 <= kFiberStackBytesMin);
 static_assert((kRunQueueSlots & (kRunQueueSlots - 1)) == 0, "indices wrap by masking");
 

@@ -22,6 +22,7 @@
 #include "io/poller_factory.h"
 #include "io/posix_file_system.h"
 #include "net/server/http_router.h"
+#include "observe/lock_text.h"
 #include "observe/process_metrics.h"
 #include "observe/prometheus.h"
 #include "observe/runtime_metrics.h"
@@ -133,6 +134,9 @@ Result<Files> open_files() {
 void add_debug_pages(net::HttpRouter& http, rt::Runtime& runtime) {
     http.add("/debug/fibers", http1::Method::kGet,
              [&runtime](const http1::Request&) { return net::HttpAnswer{.body = runtime.dump()}; });
+    http.add("/debug/locks", http1::Method::kGet, [&runtime](const http1::Request&) {
+        return net::HttpAnswer{.body = observe::lock_text(runtime.lock_profile())};
+    });
     http.add("/debug/trace", http1::Method::kGet, [&runtime](const http1::Request&) {
         return net::HttpAnswer{.content_type = "application/json",
                                .body = observe::trace_json(runtime.trace(), runtime.ticks())};

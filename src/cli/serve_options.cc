@@ -133,7 +133,8 @@ void add_process_flags(Flags& flags, ServeOptions& o) {
         ->check(CLI::IsMember({"json", "console"}));
     flags.value("log-outputs", o.log_outputs, "'default' or 'stderr', 'stdout', or a file's path.");
     flags.toggle("enable-pprof", o.enable_pprof,
-                 "Serve /debug/fibers (all stacks) and /debug/trace (for Perfetto).");
+                 "Serve /debug/fibers (all stacks), /debug/locks (who waited for whom) and "
+                 "/debug/trace (for Perfetto).");
     flags.group("Sluice's own");
     flags.value("workers", o.workers, "Threads that run requests (0: one for each CPU).");
     flags

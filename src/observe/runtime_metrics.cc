@@ -35,10 +35,20 @@ constexpr Figure kCounters[] = {
 void add_runtime_metrics(metrics::Registry& registry, const rt::Runtime& runtime) {
     registry.add_source([&runtime](metrics::Visitor& visitor) {
         const rt::Stats stats = runtime.stats();
+        const auto counter = [&visitor](std::string_view name, std::string_view help,
+                                        double value) {
+            visitor.family(name, help, metrics::Type::kCounter);
+            visitor.value({}, value);
+        };
         for (const Figure& figure : kCounters) {
-            visitor.family(figure.name, figure.help, metrics::Type::kCounter);
-            visitor.value({}, static_cast<double>(stats.*figure.value));
+            counter(figure.name, figure.help, static_cast<double>(stats.*figure.value));
         }
+        counter("sluice_runtime_lock_waits_total", "Times that a fiber was parked at a lock.",
+                static_cast<double>(stats.locks.waits));
+        counter("sluice_runtime_lock_long_waits_total", "Of these, for 200 us and more.",
+                static_cast<double>(stats.locks.long_waits));
+        counter("sluice_runtime_lock_wait_seconds_total", "Time that fibers were parked at locks.",
+                static_cast<double>(stats.locks.total_ns) / 1e9);
         visitor.family("sluice_runtime_spare_workers", "Workers added while all others were stuck.",
                        metrics::Type::kGauge);
         visitor.value({}, static_cast<double>(stats.spare_workers));

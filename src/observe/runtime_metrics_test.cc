@@ -32,6 +32,21 @@ TEST(RuntimeMetrics, ShowsWhatTheRuntimeCounts) {
               static_cast<double>(runtime.stats().switches));
     EXPECT_GE(sample(after, "sluice_runtime_switches_total"), 4);
     EXPECT_EQ(sample(after, "sluice_runtime_stalls_suppressed_total"), 0);
+    EXPECT_EQ(sample(after, "sluice_runtime_lock_waits_total"), 0);
+}
+
+TEST(RuntimeMetrics, ShowsTheWaitsForLocks) {
+    rt::Runtime runtime({.workers = 1});
+    metrics::Registry registry;
+    add_runtime_metrics(registry, runtime);
+    runtime.run([] {
+        rt::count_lock_wait(500'000);
+        rt::count_lock_wait(1'000);
+    });
+    const std::string text = prometheus_text(registry);
+    EXPECT_EQ(sample(text, "sluice_runtime_lock_waits_total"), 2);
+    EXPECT_EQ(sample(text, "sluice_runtime_lock_long_waits_total"), 1);
+    EXPECT_DOUBLE_EQ(sample(text, "sluice_runtime_lock_wait_seconds_total"), 0.000501);
 }
 
 }  // namespace

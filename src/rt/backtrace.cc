@@ -8,14 +8,15 @@
 
 namespace sluice::rt {
 
-SLUICE_UNINSTRUMENTED Backtrace walk_frames(std::uintptr_t pc, std::uintptr_t frame,
-                                            const void* lower, const void* upper) noexcept {
+SLUICE_UNINSTRUMENTED std::size_t walk_frames(std::uintptr_t pc, std::uintptr_t frame,
+                                              const void* lower, const void* upper,
+                                              std::span<std::uintptr_t> out) noexcept {
     constexpr std::size_t kFrameBytes = 2 * sizeof(std::uintptr_t);
     const auto begin = reinterpret_cast<std::uintptr_t>(lower);
     const auto end = reinterpret_cast<std::uintptr_t>(upper);
-    Backtrace trace;
-    while (trace.count < trace.addresses.size() && pc != 0) {
-        trace.addresses[trace.count++] = pc;
+    std::size_t count = 0;
+    while (count < out.size() && pc != 0) {
+        out[count++] = pc;
         if (frame < begin || frame >= end || end - frame < kFrameBytes) break;
         if (frame % sizeof frame != 0) break;
         const auto* words = reinterpret_cast<const volatile std::uintptr_t*>(frame);
@@ -25,6 +26,13 @@ SLUICE_UNINSTRUMENTED Backtrace walk_frames(std::uintptr_t pc, std::uintptr_t fr
         if (caller != 0 && caller <= frame) break;
         frame = caller;
     }
+    return count;
+}
+
+Backtrace walk_frames(std::uintptr_t pc, std::uintptr_t frame, const void* lower,
+                      const void* upper) noexcept {
+    Backtrace trace;
+    trace.count = walk_frames(pc, frame, lower, upper, trace.addresses);
     return trace;
 }
 

@@ -27,6 +27,10 @@ struct Backtrace {
 Backtrace walk_frames(std::uintptr_t pc, std::uintptr_t frame, const void* lower,
                       const void* upper) noexcept;
 
+// The same into `out`, as many as fit there; how many.
+std::size_t walk_frames(std::uintptr_t pc, std::uintptr_t frame, const void* lower,
+                        const void* upper, std::span<std::uintptr_t> out) noexcept;
+
 // The interrupted thread's program counter and frame pointer; `machine` is a signal handler's third
 // argument.
 struct Interrupted {

@@ -16,26 +16,16 @@
 #include <vector>
 
 #include "base/check.h"
+#include "rt/counter.h"
 #include "rt/inbox.h"
 #include "rt/local_queue.h"
+#include "rt/lock_profile.h"
 #include "rt/poller.h"
 #include "rt/stack_cache.h"
 #include "rt/timer_heap.h"
 #include "rt/trace_ring.h"
 
 namespace sluice::rt {
-
-// Written by one worker, read by any: no read-modify-write needed.
-class Counter {
-  public:
-    void add(std::uint64_t n) noexcept {
-        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_release);
-    }
-    std::uint64_t get() const noexcept { return value_.load(std::memory_order_acquire); }
-
-  private:
-    std::atomic<std::uint64_t> value_{0};
-};
 
 struct Counters {
     Counter started, ended, switches, steals, stolen, overflows, polls, parks, timers,
@@ -94,6 +84,7 @@ class Processor {
     StackCache stacks;
     Counters counters;
     TraceRing trace;
+    LockProfile locks;
     std::unique_ptr<Poller> poller;  // set while the worker serves
     // When the running slice began, a fiber's or the scheduler's; 0 while the worker sleeps or does
     // not serve. How thieves and the monitor tell a busy owner from a stuck one. A release, so that

@@ -61,6 +61,9 @@ Stats Runtime::stats() const {
 std::vector<TraceEvent> Runtime::trace() const {
     return scheduler_->trace();
 }
+LockReport Runtime::lock_profile() const {
+    return scheduler_->lock_profile();
+}
 std::string Runtime::dump() const {
     return scheduler_->dump();
 }

@@ -25,6 +25,7 @@
 #include "base/limits.h"
 #include "base/tick_clock.h"
 #include "rt/fiber.h"
+#include "rt/lock_profile.h"
 #include "rt/poller.h"
 #include "rt/trace_event.h"
 
@@ -94,6 +95,7 @@ struct Stats {
     std::uint64_t stalls_suppressed = 0;  // of those, not reported: too many, or over too soon
     std::uint64_t spare_workers = 0;      // added since run() began, since all others were stuck
     std::uint64_t monitor_ticks = 0;      // looks of the monitor at the workers
+    LockTotals locks;                     // waits for locks (rt/lock_profile.h)
     std::uint64_t stacks = 0;             // stack slots ever carved
     std::uint64_t stacks_unguarded = 0;
 };
@@ -136,6 +138,10 @@ class Runtime {
     // in a signal handler. Everything runs on meanwhile: a snapshot that is exact for fibers that
     // do not run. About 20 us a fiber.
     std::string dump() const;
+
+    // Which locks fibers have waited for, who waited, and who had the lock. Any thread; everything
+    // runs on meanwhile. About 0.1 ms a worker.
+    LockReport lock_profile() const;
 
     // Internal to this layer.
     Scheduler& scheduler() noexcept { return *scheduler_; }

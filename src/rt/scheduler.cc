@@ -219,6 +219,13 @@ std::vector<TraceEvent> Scheduler::trace() const {
     }
 }
 
+LockReport Scheduler::lock_profile() const {
+    LockReport report;
+    for (const auto& worker : workers_) worker->processor().locks.read(report);
+    join_rows(report.rows);
+    return report;
+}
+
 Stats Scheduler::stats() const {
     Stats sum;
     for (const auto& worker : workers_) {
@@ -235,6 +242,7 @@ Stats Scheduler::stats() const {
         sum.timers_fired_for_others += counters.timers_rescued.get();
         sum.events_for_others += counters.events_rescued.get();
         sum.yields_forced += counters.yields_forced.get();
+        sum.locks += worker->processor().locks.totals();
     }
     sum.fibers_started += started_elsewhere_.load();
     sum.wakes = wakes_.load(std::memory_order_relaxed);

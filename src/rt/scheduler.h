@@ -64,6 +64,7 @@ class Scheduler {
     Stats stats() const;
     std::string dump() const;
     std::vector<TraceEvent> trace() const;
+    LockReport lock_profile() const;
     // Into the ring of `worker`, the calling one, or with nullptr into that of all other threads.
     void record(Worker* worker, TraceKind kind, Ticks ticks, const Fiber& fiber,
                 std::uint64_t other = 0, WaitReason reason = WaitReason::kOther);

@@ -4,22 +4,15 @@
 #include "base/limits.h"
 #include "base/pause.h"
 #include "rt/runtime.h"
+#include "sync/lock_wait.h"
 
 namespace sluice::sync {
 
 struct Mutex::Node final : WaitNode {
-    Node(Waiter& owner, TimeNs arrival_ns) noexcept : WaitNode(owner), since_ns(arrival_ns) {}
-    const TimeNs since_ns;
+    Node(Waiter& owner, LockWait& whole) noexcept : WaitNode(owner), wait(whole) {}
+    LockWait& wait;            // over all wake-ups; under queue_lock_ while the node is queued
     bool handed_over = false;  // written by unlock_slowly() before it notifies
 };
-
-namespace {
-
-TimeNs now_ns() {
-    return rt::Runtime::current().clock().now_ns();
-}
-
-}  // namespace
 
 Mutex::~Mutex() {
     SLUICE_CHECK(state_.load(std::memory_order_relaxed) == 0);
@@ -55,17 +48,20 @@ bool Mutex::take() noexcept {
 
 bool Mutex::lock_slowly(const Context& context) {
     if (spin()) return true;
-    const TimeNs since_ns = now_ns();
+    LockWait wait(this);
     for (bool woken = false;; woken = true) {
         Waiter waiter;
-        Node node(waiter, since_ns);
-        if (take_or_enqueue(node, woken)) return true;
+        Node node(waiter, wait);
+        if (take_or_enqueue(node, woken)) break;
         if (waiter.wait(context, rt::WaitReason::kMutex, this) == Waiter::kCancelled) {
             leave(node);
+            wait.given_up();
             return false;
         }
-        if (node.handed_over) return true;
+        if (node.handed_over) break;
     }
+    wait.over();
+    return true;
 }
 
 // A holder on another CPU is often done within the time that parking would take.
@@ -112,13 +108,13 @@ void Mutex::unlock_slowly() noexcept {
         SpinGuard guard(queue_lock_);
         next = static_cast<Node*>(queue_.pop_claimed());
         std::uint32_t cleared = queue_.empty() ? kContended : 0;
-        const bool hand_over =
-            next != nullptr && now_ns() - next->since_ns >= limits::kMutexStarvingNs;
-        if (hand_over) {
-            next->handed_over = true;
-        } else {
-            cleared |= kLocked;
+        if (next != nullptr) {
+            Node* const head = static_cast<Node*>(queue_.front());
+            const Ticks now = rt::Runtime::current().ticks().now();
+            LockWait::let_go(next->wait, head != nullptr ? &head->wait : nullptr, now);
+            next->handed_over = next->wait.lasted_ns(now) >= limits::kMutexStarvingNs;
         }
+        if (next == nullptr || !next->handed_over) cleared |= kLocked;
         state_.fetch_and(~cleared, std::memory_order_release);
     }
     if (next != nullptr) next->waiter->notify();

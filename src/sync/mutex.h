@@ -11,7 +11,8 @@
 //      kContended | kLocked                   waiters are queued; changes under queue_lock_
 //      kContended                             released, a waiter has been woken and will compete
 //
-// It may be destroyed only when no call on it is in progress.
+// It may be destroyed only when no call on it is in progress. Waits that parked a fiber are in the
+// lock profile (rt/lock_profile.h), with who had the lock meanwhile.
 //
 //   sync::MutexGuard guard(mutex_);
 //   if (Status s = mutex_.lock(context); !s) return s;   // kCancelled or kDeadlineExceeded
@@ -58,13 +59,14 @@ class SLUICE_CAPABILITY("Mutex") Mutex {
     static constexpr std::uint32_t kContended = 2;
     struct Node;
 
-    void lock_slowly();
-    bool lock_slowly(const Context& context);
+    // Called as true calls: their callers' frames are what the lock profile shows.
+    [[clang::not_tail_called]] void lock_slowly();
+    [[clang::not_tail_called]] bool lock_slowly(const Context& context);
     bool take() noexcept;
     bool spin() noexcept;
     bool take_or_enqueue(Node& node, bool in_front);
     void leave(Node& node);
-    void unlock_slowly() noexcept;
+    [[clang::not_tail_called]] void unlock_slowly() noexcept;
 
     // Acquire when kLocked is set, release when it is cleared.
     std::atomic<std::uint32_t> state_{0};

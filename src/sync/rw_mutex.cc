@@ -4,11 +4,14 @@
 #include "base/limits.h"
 #include "base/pause.h"
 #include "rt/runtime.h"
+#include "sync/lock_wait.h"
 
 namespace sluice::sync {
 
 struct RwMutex::Node final : WaitNode {
-    Node(Waiter& owner, std::uint32_t wanted) noexcept : WaitNode(owner), mine(wanted) {}
+    Node(Waiter& owner, LockWait& whole, std::uint32_t wanted) noexcept
+        : WaitNode(owner), wait(whole), mine(wanted) {}
+    LockWait& wait;  // under queue_lock_ while the node is queued
     const std::uint32_t mine;
 };
 
@@ -50,14 +53,14 @@ bool RwMutex::try_lock_shared() noexcept SLUICE_NO_THREAD_SAFETY_ANALYSIS {
 void RwMutex::unlock() noexcept SLUICE_NO_THREAD_SAFETY_ANALYSIS {
     const std::uint32_t before = state_.fetch_sub(kWriter, std::memory_order_release);
     SLUICE_CHECK((before & kWriter) != 0 && before < kReader);
-    if ((before & kQueued) != 0) grant_next();
+    if ((before & kQueued) != 0) grant_next(/*by_holder=*/true);
 }
 
 void RwMutex::unlock_shared() noexcept SLUICE_NO_THREAD_SAFETY_ANALYSIS {
     const std::uint32_t before = state_.fetch_sub(kReader, std::memory_order_release);
     SLUICE_CHECK((before & kWriter) == 0 && before >= kReader);
     // The last of them: a writer at the head may enter.
-    if ((before & kQueued) != 0 && before < 2 * kReader) grant_next();
+    if ((before & kQueued) != 0 && before < 2 * kReader) grant_next(/*by_holder=*/true);
 }
 
 // Nobody passes while somebody waits: that is what keeps writers from starving.
@@ -80,15 +83,21 @@ bool RwMutex::lock_slowly(std::uint32_t mine, const Context& context) {
         if (try_take(mine)) return true;
         pause_cpu();
     }
+    LockWait wait(this);
     Waiter waiter;
-    Node node(waiter, mine);
+    Node node(waiter, wait, mine);
     if (take_or_enqueue(node)) return true;
-    if (waiter.wait(context, rt::WaitReason::kMutex, this) != Waiter::kCancelled) return true;
+    if (waiter.wait(context, rt::WaitReason::kMutex, this) != Waiter::kCancelled) {
+        wait.over();
+        return true;
+    }
     {
         SpinGuard guard(queue_lock_);
         queue_.remove_if_linked(node);
     }
-    grant_next();  // those behind may go now, and an empty queue opens the fast paths
+    // Those behind may go now, and an empty queue opens the fast paths.
+    grant_next(/*by_holder=*/false);
+    wait.given_up();
     return false;
 }
 
@@ -109,9 +118,11 @@ bool RwMutex::take_or_enqueue(Node& node) {
 }
 
 // Lets in, from the head of the queue, one writer or all readers up to the next writer. While
-// kQueued is set holders only leave, so what is seen here as free stays so.
-void RwMutex::grant_next() noexcept {
+// kQueued is set holders only leave, so what is seen here as free stays so. by_holder: the
+// caller has made room by leaving.
+void RwMutex::grant_next(bool by_holder) noexcept {
     WaitList granted;
+    const Ticks now = rt::Runtime::current().ticks().now();
     {
         SpinGuard guard(queue_lock_);
         while (!queue_.empty()) {
@@ -125,6 +136,8 @@ void RwMutex::grant_next() noexcept {
             if (!node.waiter->claim(node.outcome)) continue;  // cancelled
             state_.fetch_add(node.mine, std::memory_order_relaxed);
             granted.push_back(node);
+            Node* const head = static_cast<Node*>(queue_.front());
+            LockWait::let_go(node.wait, head != nullptr ? &head->wait : nullptr, now, by_holder);
         }
         if (queue_.empty()) state_.fetch_and(~kQueued, std::memory_order_relaxed);
     }

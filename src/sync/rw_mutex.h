@@ -14,7 +14,8 @@
 //      ... | kQueued                somebody waits: the fast paths are shut; changes under
 //                                   queue_lock_, except that holders leave by one subtraction
 //
-// It may be destroyed only when no call on it is in progress.
+// It may be destroyed only when no call on it is in progress. Waits that parked a fiber are in the
+// lock profile (rt/lock_profile.h); of several readers, the last to leave counts as the holder.
 //
 //   sync::ReadGuard guard(routes_);
 //   if (Status s = routes_.lock(context); !s) return s;   // kCancelled or kDeadlineExceeded
@@ -39,18 +40,19 @@ class SLUICE_CAPABILITY("RwMutex") RwMutex {
 
     // Suspend until held. The forms with a context give up when it ends (kCancelled,
     // kDeadlineExceeded: not held); then the readers that had queued behind a writer go on.
-    void lock() SLUICE_ACQUIRE();
-    void lock_shared() SLUICE_ACQUIRE_SHARED();
-    [[nodiscard]] Status lock(const Context& context);
-    [[nodiscard]] Status lock_shared(const Context& context);
+    // Called as true calls, like unlock(): their callers' frames are what the lock profile shows.
+    [[clang::not_tail_called]] void lock() SLUICE_ACQUIRE();
+    [[clang::not_tail_called]] void lock_shared() SLUICE_ACQUIRE_SHARED();
+    [[nodiscard, clang::not_tail_called]] Status lock(const Context& context);
+    [[nodiscard, clang::not_tail_called]] Status lock_shared(const Context& context);
 
     // False if they would have to wait.
     bool try_lock() noexcept SLUICE_TRY_ACQUIRE(true);
     bool try_lock_shared() noexcept SLUICE_TRY_ACQUIRE_SHARED(true);
 
     // Do not suspend.
-    void unlock() noexcept SLUICE_RELEASE_LOCK();
-    void unlock_shared() noexcept SLUICE_RELEASE_SHARED();
+    [[clang::not_tail_called]] void unlock() noexcept SLUICE_RELEASE_LOCK();
+    [[clang::not_tail_called]] void unlock_shared() noexcept SLUICE_RELEASE_SHARED();
 
   private:
     static constexpr std::uint32_t kWriter = 1;
@@ -61,7 +63,7 @@ class SLUICE_CAPABILITY("RwMutex") RwMutex {
     bool try_take(std::uint32_t mine) noexcept;
     bool lock_slowly(std::uint32_t mine, const Context& context);
     bool take_or_enqueue(Node& node);
-    void grant_next() noexcept;
+    void grant_next(bool by_holder) noexcept;
 
     // What a holder adds: kWriter or kReader; acquire when it is added, release when it is
     // subtracted.

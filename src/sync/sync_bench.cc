@@ -59,6 +59,27 @@ void BM_MutexContended(benchmark::State& state) {
 }
 BENCHMARK(BM_MutexContended)->Arg(1)->Arg(2)->UseRealTime();
 
+// The mutex is held across a suspension, so that each lock parks its fiber: the slow path, with two
+// switches and a yield.
+void BM_MutexParks(benchmark::State& state) {
+    run_on(1, [&] {
+        Mutex mutex;
+        bool stop = false;
+        Group group(nullptr);
+        const auto turn = [&mutex] {
+            MutexGuard guard(mutex);
+            rt::yield();
+        };
+        group.spawn([&] {
+            while (!stop) turn();
+        });
+        for (auto _ : state) turn();
+        stop = true;
+        (void)group.wait();
+    });
+}
+BENCHMARK(BM_MutexParks);
+
 void BM_ChannelBufferedPair(benchmark::State& state) {
     run_on(1, [&] {
         Channel<int> channel(1024);

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -59,7 +60,7 @@ func TestSigquit(t *testing.T) {
 func TestDebugPages(t *testing.T) {
 	harness.Guard(t)
 	closed := start(t, harness.Subject(), harness.Options{})
-	for _, path := range []string{"/debug/fibers", "/debug/trace"} {
+	for _, path := range []string{"/debug/fibers", "/debug/locks", "/debug/trace"} {
 		if status, _ := page(t, closed, path); status != http.StatusNotFound {
 			t.Errorf("%s without the flag: %d", path, status)
 		}
@@ -69,6 +70,11 @@ func TestDebugPages(t *testing.T) {
 	status, fibers := page(t, open, "/debug/fibers")
 	if status != http.StatusOK || !strings.Contains(fibers, "fiber 1 \"main\" waiting: ") {
 		t.Errorf("/debug/fibers: %d %s", status, fibers)
+	}
+	status, locks := page(t, open, "/debug/locks")
+	if !regexp.MustCompile(`^\d+ waits for locks, \d+ of 200 us and more; `).MatchString(locks) ||
+		status != http.StatusOK {
+		t.Errorf("/debug/locks: %d %s", status, locks)
 	}
 	status, text := page(t, open, "/debug/trace")
 	var trace struct {
