@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -236,6 +237,23 @@ int sched_getattr(SchedAttributes& out) noexcept {
 
 int sched_setattr(const SchedAttributes& attributes) noexcept {
     return static_cast<int>(value_or_errno(::syscall(SYS_sched_setattr, 0, &attributes, 0)));
+}
+
+// On Linux the target 0 is the calling thread, not its process.
+int nice(int increment) noexcept {
+    errno = 0;
+    const int before = ::getpriority(PRIO_PROCESS, 0);  // may be -1
+    if (before == -1 && errno != 0) return -errno;
+    return value_or_errno(::setpriority(PRIO_PROCESS, 0, before + increment));
+}
+
+int sem_wait_for(sem_t& semaphore, std::int64_t timeout_ns) noexcept {
+    timespec until{};
+    ::clock_gettime(CLOCK_MONOTONIC, &until);
+    const std::int64_t nsec = until.tv_nsec + timeout_ns;
+    until.tv_sec += nsec / 1'000'000'000;
+    until.tv_nsec = nsec % 1'000'000'000;
+    return retried([&] { return ::sem_clockwait(&semaphore, CLOCK_MONOTONIC, &until); });
 }
 
 }  // namespace sluice::sys

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <poll.h>
+#include <semaphore.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -92,5 +93,10 @@ struct SchedAttributes {
 static_assert(sizeof(SchedAttributes) == 48);
 int sched_getattr(SchedAttributes& out) noexcept;
 int sched_setattr(const SchedAttributes& attributes) noexcept;
+// nice(2), for the calling thread alone.
+int nice(int increment) noexcept;
+
+// sem_clockwait(3) by the monotonic clock: -ETIMEDOUT when no permit came in `timeout_ns`.
+int sem_wait_for(sem_t& semaphore, std::int64_t timeout_ns) noexcept;
 
 }  // namespace sluice::sys

@@ -3,10 +3,12 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <chrono>
+#include <bit>
 #include <system_error>
+#include <utility>
 
 #include "base/check.h"
+#include "base/syscall.h"
 #include "rt/park.h"
 #include "rt/scheduler.h"
 
@@ -20,107 +22,171 @@ void record(const Fiber& fiber, TraceKind kind) {
 
 }  // namespace
 
-BlockingPool::BlockingPool(unsigned threads_max, TimeNs idle_ns)
-    : threads_max_(threads_max), idle_ns_(idle_ns) {}
+BlockingPool::BlockingPool(unsigned threads_max, unsigned workers, TimeNs idle_ns)
+    : threads_max_(threads_max),
+      workers_(workers),
+      idle_ns_(idle_ns),
+      slots_(std::make_unique<Slot[]>(threads_max)) {
+    SLUICE_CHECK(threads_max <= limits::kBlockingThreadsMax);
+}
 
 BlockingPool::~BlockingPool() {
-    std::list<std::thread> ended;
-    std::unique_lock lock(mutex_);
-    SLUICE_CHECK(head_ == nullptr);
-    stopping_ = true;
-    work_.notify_all();
-    ended_.wait(lock, [this] { return threads_.empty(); });
-    ended.swap(ended_threads_);
-    lock.unlock();
-    for (std::thread& thread : ended) thread.join();
+    SLUICE_CHECK(pending_.load() == 0);
+    stopping_.store(true);
+    while (summon()) {
+    }
+    for (unsigned i = 0; i < threads_max_; ++i) {
+        if (slots_[i].thread.joinable()) slots_[i].thread.join();
+    }
+}
+
+// A thread at nice 10 weighs a ninth of a worker, one at 19 a seventieth (sched(7)).
+int BlockingPool::nice_of(unsigned slot, unsigned workers) noexcept {
+    constexpr int kBackground = 10;
+    constexpr int kLast = 19;
+    if (slot < workers) return 0;
+    return slot < 4 * workers ? kBackground : kLast;
 }
 
 void BlockingPool::submit(Job* job) {
     SLUICE_ASSERT(job->run != nullptr && job->fiber != nullptr && job->next == nullptr);
-    std::list<std::thread> ended;
-    {
-        const std::lock_guard lock(mutex_);
-        SLUICE_CHECK(!stopping_ && threads_max_ > 0);
-        if (tail_ == nullptr) {
-            head_ = job;
-        } else {
-            tail_->next = job;
-        }
-        tail_ = job;
-        ++stats_.pending;
-        if (promised_ < idle_) {
-            ++promised_;
-            work_.notify_one();
-        } else if (threads_.size() < threads_max_) {
-            start_thread();
-        }
-        ended.swap(ended_threads_);
+    SLUICE_CHECK(!stopping_.load() && threads_max_ > 0);
+    pending_.fetch_add(1);
+    const bool thread_comes = spare_.fetch_sub(1) > 0;
+    arrivals_.push(job);  // from here on the job may be gone
+    (void)summon();
+    if (!thread_comes && threads_alive_.load() < threads_max_) start_thread();
+}
+
+// Wakes the first idle thread, if there is one.
+bool BlockingPool::summon() noexcept {
+    Mask idle = idle_.load();
+    while (idle != 0) {
+        if (!idle_.compare_exchange_weak(idle, idle & (idle - 1))) continue;
+        slots_[static_cast<unsigned>(std::countr_zero(idle))].wake.release();
+        return true;
     }
-    for (std::thread& thread : ended) thread.join();  // they have nothing left to do
+    return false;
 }
 
 void BlockingPool::start_thread() {
-    const auto thread = threads_.emplace(threads_.end());
+    const MutexLock lock(threads_mutex_);
+    const auto alive = static_cast<unsigned>(std::popcount(alive_));
+    if (alive == threads_max_) return;
+    const auto slot = static_cast<unsigned>(std::countr_one(alive_));
+    std::thread& thread = slots_[slot].thread;
+    if (thread.joinable()) thread.join();  // it has nothing left to do
+    spare_.fetch_add(1);
     try {
-        *thread = std::thread([this, thread] { thread_main(thread); });
+        thread = std::thread([this, slot] { thread_main(slot); });
     } catch (const std::system_error&) {
         // The system refuses more threads: the job waits for one of those that live.
-        threads_.erase(thread);
-        SLUICE_CHECK(!threads_.empty());
+        spare_.fetch_sub(1);
+        SLUICE_CHECK(alive > 0);
         return;
     }
-    ++stats_.threads_started;
-    stats_.threads_most = std::max(stats_.threads_most, static_cast<unsigned>(threads_.size()));
+    alive_ |= Mask{1} << slot;
+    threads_alive_.fetch_add(1);
+    threads_most_.store(std::max(threads_most_.load(), alive + 1));
+    threads_started_.fetch_add(1);
 }
 
-void BlockingPool::thread_main(std::list<std::thread>::iterator self) {
+void BlockingPool::thread_main(unsigned slot) {
     pthread_setname_np(pthread_self(), "blocking");
-    std::unique_lock lock(mutex_);
-    for (;;) {
-        while (head_ == nullptr && !stopping_) {
-            ++idle_;
-            const auto idle_time = std::chrono::nanoseconds(idle_ns_);
-            const bool timed_out = work_.wait_for(lock, idle_time) == std::cv_status::timeout;
-            --idle_;
-            if (promised_ > 0) --promised_;
-            if (timed_out) break;
-        }
-        if (head_ == nullptr) break;  // idle for long, or stopping
-        Job* job = head_;
-        head_ = job->next;
-        if (head_ == nullptr) tail_ = nullptr;
-        lock.unlock();
-        record(*job->fiber, TraceKind::kBlockingBegin);
-        job->run(job->closure);
-        record(*job->fiber, TraceKind::kBlockingEnd);
-        lock.lock();
-        --stats_.pending;
-        ++stats_.jobs;
-        Fiber* fiber = job->fiber;
-        // Counts as idle already: the fiber's next job, which may come before we are back, is ours.
-        ++idle_;
-        ++waking_;
-        lock.unlock();
-        ready(fiber);  // afterwards the job is gone
-        lock.lock();
-        --idle_;
-        if (--waking_ == 0) settled_.notify_all();
-        if (promised_ > 0) --promised_;
+    (void)sys::nice(nice_of(slot, workers_));  // where it is refused, all stays as it was
+    do {
+        announce(slot);
+        while (Job* job = next_job(slot)) run(job, slot);
+    } while (!end(slot));
+}
+
+// False: the thread shall go on. A submitter first counts its job and then looks how many threads
+// there are; this is the other way round, so one of them sees that a thread is missing.
+bool BlockingPool::end(unsigned slot) {
+    const Mask bit = Mask{1} << slot;
+    const MutexLock lock(threads_mutex_);
+    threads_alive_.fetch_sub(1);
+    if (spare_.load() >= 0) {
+        alive_ &= ~bit;
+        return true;
     }
-    ended_threads_.splice(ended_threads_.end(), threads_, self);
-    if (threads_.empty()) ended_.notify_all();
+    threads_alive_.fetch_add(1);
+    spare_.fetch_add(1);
+    return false;
 }
 
-void BlockingPool::settle() {
-    std::unique_lock lock(mutex_);
-    settled_.wait(lock, [this] { return waking_ == 0; });
+// The slot is announced. A submitter first publishes its job and then looks who is idle; a thread
+// announces itself and then looks for jobs. So one of them sees the other.
+BlockingPool::Job* BlockingPool::next_job(unsigned slot) {
+    Semaphore& wake = slots_[slot].wake;
+    for (;;) {
+        if (Job* job = take_job()) {
+            if (!withdraw(slot)) {
+                // Somebody counts on this thread for a job that may be another one: pass that on.
+                wake.acquire();
+                (void)summon();
+            }
+            return job;
+        }
+        if (stopping_.load()) return nullptr;
+        if (!wake.acquire_for(idle_ns_) && leave()) {
+            if (withdraw(slot)) return nullptr;
+            spare_.fetch_add(1);  // it is wanted after all
+            wake.acquire();
+        }
+        announce(slot);
+    }
 }
 
-BlockingPool::Stats BlockingPool::stats() const {
-    const std::lock_guard lock(mutex_);
-    Stats now = stats_;
-    now.threads = static_cast<unsigned>(threads_.size());
-    return now;
+// False: a submitter counts on this thread.
+bool BlockingPool::leave() noexcept {
+    int spare = spare_.load();
+    while (spare > 0) {
+        if (spare_.compare_exchange_weak(spare, spare - 1)) return true;
+    }
+    return false;
+}
+
+BlockingPool::Job* BlockingPool::take_job() {
+    const MutexLock lock(queue_mutex_);
+    if (queue_ == nullptr) queue_ = arrivals_.take_all();
+    return queue_ == nullptr ? nullptr : std::exchange(queue_, queue_->next);
+}
+
+void BlockingPool::announce(unsigned slot) noexcept {
+    idle_.fetch_or(Mask{1} << slot);
+}
+
+// False: somebody has cleared the bit, and releases `wake`.
+bool BlockingPool::withdraw(unsigned slot) noexcept {
+    const Mask bit = Mask{1} << slot;
+    return (idle_.fetch_and(~bit) & bit) != 0;
+}
+
+void BlockingPool::run(Job* job, unsigned slot) {
+    record(*job->fiber, TraceKind::kBlockingBegin);
+    job->run(job->closure);
+    record(*job->fiber, TraceKind::kBlockingEnd);
+    pending_.fetch_sub(1);
+    jobs_.fetch_add(1);
+    waking_.fetch_add(1);
+    // The fiber's next job, which may come before this thread is back, is ours.
+    spare_.fetch_add(1);
+    announce(slot);
+    ready(job->fiber);  // afterwards the job is gone
+    if (waking_.fetch_sub(1) == 1) waking_.notify_all();
+}
+
+void BlockingPool::settle() noexcept {
+    for (int waking = waking_.load(); waking != 0; waking = waking_.load()) waking_.wait(waking);
+}
+
+BlockingPool::Stats BlockingPool::stats() const noexcept {
+    return {.jobs = jobs_.load(),
+            .threads_started = threads_started_.load(),
+            .threads = threads_alive_.load(),
+            .threads_most = threads_most_.load(),
+            .pending = pending_.load()};
 }
 
 }  // namespace sluice::rt

@@ -3,17 +3,27 @@
 // A thread is started when a job arrives, none is idle and the bound allows it; it ends after
 // limits::kBlockingThreadIdleNs without a job. Jobs start in the order in which they arrived. Each
 // waiting job belongs to one parked fiber, so the queue is bounded by the number of fibers.
+//
+// Many blocking calls must not slow down the workers, which they share the CPUs with:
+// - A thread of a busy pool loses its CPU at any instruction. So a worker that submits a job, and
+//   one that takes a fiber whose job is done, waits for no lock that these threads hold.
+// - The first few threads have the workers' priority, the others less and less of it (nice_of), so
+//   that all of them together weigh a few workers. The first idle one always takes the next job: a
+//   few calls at a time are served at full speed.
 // The destructor waits for the threads; there must be no job left.
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <cstdint>
-#include <list>
-#include <mutex>
+#include <memory>
 #include <thread>
 #include <type_traits>
 
 #include "base/clock.h"
+#include "base/limits.h"
+#include "base/mutex.h"
+#include "base/semaphore.h"
+#include "rt/arrival_stack.h"
 #include "rt/fiber.h"
 
 namespace sluice::rt {
@@ -34,7 +44,8 @@ class BlockingPool {
         unsigned pending = 0;       // jobs queued or running
     };
 
-    BlockingPool(unsigned threads_max, TimeNs idle_ns);
+    // threads_max: at most limits::kBlockingThreadsMax.
+    BlockingPool(unsigned threads_max, unsigned workers, TimeNs idle_ns);
     BlockingPool(const BlockingPool&) = delete;
     BlockingPool& operator=(const BlockingPool&) = delete;
     ~BlockingPool();
@@ -45,30 +56,61 @@ class BlockingPool {
     void submit(Job* job);
     // Waits for the threads that are about to make a fiber ready, or have and still wake a worker.
     // When no job is left, no worker's poller is touched after it until the next submit().
-    void settle();
+    void settle() noexcept;
 
-    Stats stats() const;
+    Stats stats() const noexcept;
+
+    // What is added to the nice value of the thread in a slot, with so many workers.
+    static int nice_of(unsigned slot, unsigned workers) noexcept;
 
   private:
-    void start_thread();  // mutex_ is held
-    void thread_main(std::list<std::thread>::iterator self);
+    using Mask = std::uint64_t;  // a bit for each slot
+    static_assert(limits::kBlockingThreadsMax <= 64);
+
+    struct Slot {
+        std::thread thread;  // ended, if its bit in alive_ is off
+        Semaphore wake;      // released by whoever clears the slot's bit in idle_
+    };
+
+    bool summon() noexcept;
+    void start_thread();
+    void thread_main(unsigned slot);
+    bool end(unsigned slot);
+    Job* next_job(unsigned slot);  // nullptr: the thread shall end
+    Job* take_job();
+    void announce(unsigned slot) noexcept;
+    bool withdraw(unsigned slot) noexcept;
+    bool leave() noexcept;
+    void run(Job* job, unsigned slot);
 
     const unsigned threads_max_;
+    const unsigned workers_;
     const TimeNs idle_ns_;
-    mutable std::mutex mutex_;
-    std::condition_variable work_;     // a job arrived, or stopping
-    std::condition_variable ended_;    // the last thread ended
-    std::condition_variable settled_;  // waking_ became 0
-    // All below are guarded by mutex_.
-    Job* head_ = nullptr;
-    Job* tail_ = nullptr;
-    unsigned idle_ = 0;      // threads that wait for a job, or will at once
-    unsigned promised_ = 0;  // of those, how many have a queued job to come
-    unsigned waking_ = 0;    // threads in ready()
-    bool stopping_ = false;
-    std::list<std::thread> threads_;
-    std::list<std::thread> ended_threads_;  // to be joined
-    Stats stats_;
+    const std::unique_ptr<Slot[]> slots_;
+
+    ArrivalStack<Job, &Job::next> arrivals_;
+    // Threads that have announced that they are idle, or about to look for a job. Whoever clears a
+    // bit releases the slot's `wake`, but for the thread itself.
+    std::atomic<Mask> idle_{0};
+    // Threads that run no job, less the jobs that no thread has taken. A submitter who finds it
+    // above 0 knows that a thread comes for its job.
+    std::atomic<int> spare_{0};
+    std::atomic<int> waking_{0};  // threads in ready()
+    std::atomic<bool> stopping_{false};
+
+    // By the pool's threads alone.
+    Mutex queue_mutex_;
+    Job* queue_ SLUICE_GUARDED_BY(queue_mutex_) = nullptr;  // the oldest first
+
+    // Taken when a thread starts or ends.
+    Mutex threads_mutex_;
+    Mask alive_ SLUICE_GUARDED_BY(threads_mutex_) = 0;
+
+    std::atomic<unsigned> threads_alive_{0};  // bits in alive_
+    std::atomic<unsigned> threads_most_{0};
+    std::atomic<std::uint64_t> threads_started_{0};
+    std::atomic<std::uint64_t> jobs_{0};
+    std::atomic<unsigned> pending_{0};
 };
 
 namespace detail {

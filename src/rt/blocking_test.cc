@@ -1,9 +1,15 @@
 #include "rt/blocking.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -110,6 +116,62 @@ TEST(Blocking, IdleThreadsEnd) {
         blocking([] {});  // a new one starts
     });
     EXPECT_EQ(runtime.blocking_pool().stats().threads_started, 2U);
+}
+
+// Three jobs that wait for each other, again and again: none may stay in the queue while a thread
+// is idle, nor be forgotten by one that ends.
+TEST(Blocking, AJobNeverWaitsWhileAThreadIsIdle) {
+    Runtime runtime(
+        {.workers = 2, .blocking_threads_max = 3, .blocking_thread_idle_ns = kMicrosecond});
+    constexpr int kRounds = 2'000;
+    std::array<std::atomic<int>, kRounds> arrived{};
+    runtime.run([&] {
+        for (int fiber = 0; fiber < 3; ++fiber) {
+            spawn([&] {
+                for (std::atomic<int>& here : arrived) {
+                    blocking([&] {
+                        ++here;
+                        while (here < 3) std::this_thread::yield();
+                    });
+                }
+            });
+        }
+    });
+    EXPECT_EQ(runtime.blocking_pool().stats().jobs, 3U * kRounds);
+    EXPECT_EQ(runtime.blocking_pool().stats().pending, 0U);
+}
+
+int nice_here() {
+    return ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()));
+}
+
+TEST(Blocking, ManyThreadsWeighLessThanFewOnes) {
+    const int base = nice_here();
+    Runtime runtime({.workers = 1, .blocking_threads_max = 6});
+    std::atomic<int> running = 0;
+    std::mutex mutex;
+    std::multiset<int> nices;
+    int done = 0;
+    int alone = -1;
+    runtime.run([&] {
+        for (int i = 0; i < 6; ++i) {
+            spawn([&] {
+                blocking([&] {
+                    ++running;
+                    while (running < 6) std::this_thread::yield();
+                    const std::lock_guard lock(mutex);
+                    nices.insert(nice_here());
+                });
+                ++done;
+            });
+        }
+        while (done < 6) sleep_for(kMillisecond);  // then all six threads are idle
+        alone = blocking(nice_here);
+    });
+    const auto expected = [base](int nice) { return std::min(19, base + nice); };
+    EXPECT_EQ(nices, (std::multiset<int>{expected(0), expected(10), expected(10), expected(10),
+                                         expected(19), expected(19)}));
+    EXPECT_EQ(alone, expected(0));
 }
 
 }  // namespace

@@ -1,46 +1,30 @@
-// Inbox: fibers that other threads have started on a certain worker. Many producers push without a
-// lock; the worker takes all at once. (A Treiber stack whose consumer only exchanges the head: no
-// ABA. Sequentially consistent, because parking workers look at it: see Scheduler.)
+// Inbox: fibers that other threads hand over: to a certain worker (spawn_on), or to the global
+// queue. Any thread pushes; the one consumer takes all at once.
 #pragma once
 
-#include <atomic>
-
-#include "base/check.h"
+#include "rt/arrival_stack.h"
 #include "rt/park.h"
 
 namespace sluice::rt {
 
 class Inbox {
   public:
-    ~Inbox() { SLUICE_CHECK(empty()); }
-
-    bool empty() const noexcept { return head_.load(std::memory_order_seq_cst) == nullptr; }
+    bool empty() const noexcept { return fibers_.empty(); }
 
     // Any thread.
-    void push(Fiber* fiber) noexcept {
-        SLUICE_ASSERT(fiber->next_ == nullptr);
-        Fiber* head = head_.load(std::memory_order_relaxed);
-        do {
-            fiber->next_ = head;
-        } while (!head_.compare_exchange_weak(head, fiber, std::memory_order_seq_cst,
-                                              std::memory_order_relaxed));
-    }
+    void push(Fiber* fiber) noexcept { fibers_.push(fiber); }
 
-    // The owner: appends all to `out`, the oldest first.
+    // The consumer: appends all to `out`, the oldest first.
     void take_all(FiberList& out) noexcept {
-        if (empty()) return;
-        Fiber* fiber = head_.exchange(nullptr, std::memory_order_acquire);
-        FiberList oldest_first;
-        while (fiber != nullptr) {
-            Fiber* older = std::exchange(fiber->next_, nullptr);
-            oldest_first.push_front(fiber);
-            fiber = older;
+        for (Fiber* fiber = fibers_.take_all(); fiber != nullptr;) {
+            Fiber* const next = std::exchange(fiber->next_, nullptr);
+            out.push_back(fiber);
+            fiber = next;
         }
-        out.append(std::move(oldest_first));
     }
 
   private:
-    std::atomic<Fiber*> head_{nullptr};
+    ArrivalStack<Fiber, &Fiber::next_> fibers_;
 };
 
 }  // namespace sluice::rt

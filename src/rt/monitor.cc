@@ -71,7 +71,7 @@ bool Monitor::anyone_awake() const noexcept {
 bool Monitor::tick() {
     ticks_.fetch_add(1, std::memory_order_relaxed);
     bool awake = false;
-    bool work_waits = scheduler_.global_queue().size() > 0;
+    bool work_waits = !scheduler_.global_queue().empty();
     bool all_stuck = true;      // all but spare ones
     bool helper_awake = false;  // a spare one that is not stuck
     for (const auto& worker : scheduler_.workers()) {

@@ -47,7 +47,7 @@ void park(WaitReason reason, F&& after, const void* object = nullptr) {
 // thread, worker or not, and the scheduler's stack (timer callbacks, I/O completions). Never
 // suspends. Called by a fiber, the other fiber will run next on the same worker; called from a
 // scheduler's stack it goes to the tail of that worker's queue; from other threads to the global
-// queue (one lock), and an idle worker is woken if there is one.
+// queue, and an idle worker is woken if there is one.
 void ready(Fiber* fiber);
 
 // A list of parked fibers, linked through the fibers themselves: to make many ready at once. The

@@ -40,7 +40,7 @@ Scheduler::Scheduler(Runtime& runtime, Options options)
     }
     base_workers_ = count;
     spares_max_ = std::min(options_.spare_workers_max, limits::kSpareWorkersMax);
-    blocking_pool_ = std::make_unique<BlockingPool>(options_.blocking_threads_max,
+    blocking_pool_ = std::make_unique<BlockingPool>(options_.blocking_threads_max, base_workers_,
                                                     options_.blocking_thread_idle_ns);
     install_stack_overflow_handler();
 }
@@ -178,7 +178,7 @@ void Scheduler::make_runnable(Fiber* fiber, Worker* by) {
 }
 
 void Scheduler::ready_foreign(FiberList&& fibers) {
-    global_queue_.push_all(std::move(fibers));
+    while (Fiber* fiber = fibers.pop_front()) global_queue_.push_foreign(fiber);
     wake_one();
 }
 

@@ -82,7 +82,7 @@ bool Scheduler::wake_up(Worker& worker) {
 }
 
 bool Scheduler::work_to_steal() const noexcept {
-    if (global_queue_.size() > 0) return true;
+    if (!global_queue_.empty()) return true;
     for (const auto& worker : workers_) {
         if (worker->processor_.queue.size() > 0) return true;
     }

@@ -50,7 +50,7 @@ void Worker::look_around() {
 
 // A share of the global queue, at most `most`; the first of them is returned.
 Fiber* Worker::take_global(std::size_t most) {
-    if (scheduler_.global_queue().size() == 0 || !may_take()) return nullptr;
+    if (scheduler_.global_queue().empty() || !may_take()) return nullptr;
     FiberList share;
     scheduler_.global_queue().take_share(share, scheduler_.workers().size(), most);
     Fiber* first = share.pop_front();
