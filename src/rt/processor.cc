@@ -30,6 +30,10 @@ Fiber* Processor::pop_in_order() {
     return run_next_.exchange(nullptr, std::memory_order_acq_rel);
 }
 
+void Processor::push_random(Fiber* fiber) {
+    bag_->push_back(fiber);
+}
+
 Fiber* Processor::pop_random() {
     inbox.take_all(arrivals_);
     while (Fiber* fiber = arrivals_.pop_front()) bag_->push_back(fiber);

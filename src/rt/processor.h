@@ -42,8 +42,9 @@ class Processor {
 
     // The owner. False: the queue is full.
     bool push(Fiber* fiber) {
-        if (bag_ == nullptr) return queue.push(fiber);
-        bag_->push_back(fiber);
+        if (bag_ == nullptr) [[likely]]
+            return queue.push(fiber);
+        push_random(fiber);
         return true;
     }
 
@@ -94,6 +95,7 @@ class Processor {
   private:
     Fiber* pop_in_order();
     Fiber* pop_random();
+    void push_random(Fiber* fiber);
 
     std::atomic<Fiber*> run_next_{nullptr};
     unsigned run_next_streak_ = 0;

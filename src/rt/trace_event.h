@@ -45,7 +45,7 @@ struct TraceEvent {
     static constexpr std::uint16_t kNoWorker = UINT16_MAX;
 
     Ticks ticks = 0;           // never less than that of the event before it on its worker
-    std::uint64_t number = 0;  // among the events of its worker
+    std::uint64_t number = 0;  // among its worker's; a kYield may share that of the kRun after it
     std::uint64_t fiber = 0;
     std::uint64_t other = 0;
     std::uint32_t detail = 0;

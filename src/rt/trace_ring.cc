@@ -1,6 +1,7 @@
 #include "rt/trace_ring.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice::rt {
 
@@ -43,14 +44,21 @@ void TraceRing::read(std::vector<TraceEvent>& out) const {
     for (std::uint64_t number = begin; number < end; ++number) {
         const Slot& slot = slots_[number % limits::kTraceRingEvents];
         const std::uint64_t packed = slot[3].load(std::memory_order_relaxed);
-        out.push_back({.ticks = slot[0].load(std::memory_order_relaxed),
-                       .number = number,
-                       .fiber = slot[1].load(std::memory_order_relaxed),
-                       .other = slot[2].load(std::memory_order_relaxed),
-                       .detail = static_cast<std::uint32_t>(packed >> 32),
-                       .worker = worker_,
-                       .kind = static_cast<TraceKind>(packed & 0xff),
-                       .reason = static_cast<WaitReason>(packed >> 8 & 0xff)});
+        TraceEvent event{.ticks = slot[0].load(std::memory_order_relaxed),
+                         .number = number,
+                         .fiber = slot[1].load(std::memory_order_relaxed),
+                         .other = slot[2].load(std::memory_order_relaxed),
+                         .detail = static_cast<std::uint32_t>(packed >> 32),
+                         .worker = worker_,
+                         .kind = static_cast<TraceKind>(packed & 0xff),
+                         .reason = static_cast<WaitReason>(packed >> 8 & 0xff)};
+        if (event.kind == TraceKind::kRun && event.other != 0) {
+            TraceEvent yield = event;
+            yield.kind = TraceKind::kYield;
+            yield.fiber = std::exchange(event.other, 0);
+            out.push_back(yield);
+        }
+        out.push_back(event);
     }
     // Event `now` is perhaps being written: in its slot lay the one a whole ring before.
     std::atomic_thread_fence(std::memory_order_acquire);

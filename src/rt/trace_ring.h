@@ -38,6 +38,12 @@ class TraceRing {
         next_.store(number + 1, std::memory_order_release);
     }
 
+    // A switch from a fiber that gave way to the next one, in one slot: read() makes it a kYield
+    // and a kRun of the same number. yielded: 0 if nobody gave way.
+    void record_run(Ticks ticks, std::uint64_t fiber, std::uint64_t yielded) noexcept {
+        record(TraceKind::kRun, ticks, fiber, yielded);
+    }
+
     // Any thread. Makes `out` the events that are still there, the oldest first.
     void read(std::vector<TraceEvent>& out) const;
 

@@ -37,6 +37,23 @@ TEST(TraceRing, KeepsTheLastEventsInOrder) {
     }
 }
 
+TEST(TraceRing, ARunThatFollowsAYieldIsReadAsTwoEvents) {
+    TraceRing ring(0);
+    ring.record_run(10, 1, 0);
+    ring.record_run(20, 2, 1);
+    std::vector<TraceEvent> events;
+    ring.read(events);
+    ASSERT_EQ(events.size(), 3u);
+    EXPECT_EQ(events[0].kind, TraceKind::kRun);
+    EXPECT_EQ(events[1].kind, TraceKind::kYield);
+    EXPECT_EQ(events[1].fiber, 1u);
+    EXPECT_EQ(events[1].ticks, 20u);
+    EXPECT_EQ(events[2].kind, TraceKind::kRun);
+    EXPECT_EQ(events[2].fiber, 2u);
+    EXPECT_EQ(events[2].other, 0u);
+    EXPECT_EQ(ring.recorded(), 2u);
+}
+
 // Whatever a reader gets while the writer overwrites the ring is whole.
 TEST(TraceRing, ReadersSeeOnlyWholeEvents) {
     TraceRing ring(0);

@@ -3,6 +3,7 @@
 #include <cxxabi.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "base/time_slice.h"
@@ -103,6 +104,12 @@ void Worker::record_io(TraceKind kind, std::uint32_t count) noexcept {
     processor_.trace.record(kind, scheduler_.ticks().now(), 0, 0, WaitReason::kIo, count);
 }
 
+// Before anything else than the next run is recorded.
+void Worker::record_yield() noexcept {
+    if (yielded_ == 0) return;
+    processor_.trace.record(TraceKind::kYield, now_ticks_, std::exchange(yielded_, 0));
+}
+
 void Worker::run(Fiber* fiber) {
     SLUICE_ASSERT(current_ == nullptr);
     SLUICE_ASSERT(fiber->state_.load(std::memory_order_relaxed) == FiberState::kRunnable);
@@ -118,7 +125,7 @@ void Worker::run(Fiber* fiber) {
         ++fiber->switches_;
         processor_.counters.switches.add(1);
         const std::uint64_t id = fiber->id_.load(std::memory_order_relaxed);
-        processor_.trace.record(TraceKind::kRun, now_ticks_, id);
+        processor_.trace.record_run(now_ticks_, id, std::exchange(yielded_, 0));
         current_ = fiber;
         outside_->request = fiber->request_;
         outside_->phase = fiber->phase_;
@@ -152,15 +159,15 @@ bool Worker::finish_park(Fiber* fiber) {
 }
 
 void Worker::finish(Fiber* fiber) {
-    const bool yields = request_ == Request::kYield;
-    processor_.trace.record(yields ? TraceKind::kYield : TraceKind::kEnd, now_ticks_, fiber->id());
-    if (yields) {
+    if (request_ == Request::kYield) {
+        yielded_ = fiber->id();  // recorded with the next run, or by record_yield()
         fiber->state_.store(FiberState::kRunnable, std::memory_order_relaxed);
         fiber->runnable_since_ticks_ = now_ticks_;
         enqueue(fiber);
         return;
     }
     SLUICE_ASSERT(request_ == Request::kEnd);
+    processor_.trace.record(TraceKind::kEnd, now_ticks_, fiber->id());
     fiber->state_.store(FiberState::kFree, std::memory_order_release);
     processor_.stacks.give_back(fiber);
     processor_.counters.ended.add(1);

@@ -74,6 +74,7 @@ class Worker {
     void finish(Fiber* fiber);
     void enqueue(Fiber* fiber);
     void share_work();
+    void record_yield() noexcept;
 
     // rt/worker_find.cc
     Fiber* next();
@@ -110,6 +111,7 @@ class Worker {
     int* budget_ = nullptr;  // of the serving thread; negative: asked to yield
     std::uint32_t tick_ = 0;
     Ticks now_ticks_ = 0;        // as of the last switch out or poll
+    std::uint64_t yielded_ = 0;  // the fiber that has given way since the last recorded event, or 0
     Ticks looked_at_ticks_ = 0;  // when timers and I/O were looked at last
 
     bool in_events_ = false;  // in timer callbacks or poll(): what they make ready is shared after

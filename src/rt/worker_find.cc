@@ -26,6 +26,7 @@ Fiber* Worker::next() {
             fiber = take_global(processor_.queue.size() < kShortQueue ? kShortQueue : 1);
         }
         if (fiber == nullptr) fiber = processor_.pop();
+        if (fiber == nullptr) record_yield();
         if (fiber == nullptr) fiber = take_global(LocalQueue::kSlots / 2);
         if (fiber == nullptr) fiber = search();
         if (fiber != nullptr) {
@@ -44,6 +45,7 @@ Fiber* Worker::next() {
 // A busy worker must not forget its timers and its I/O.
 void Worker::look_around() {
     looked_at_ticks_ = now_ticks_;
+    record_yield();
     run_timers();
     if (!processor_.poller->idle()) poll(0);
 }
