@@ -1,6 +1,7 @@
 # sluice_layer(NAME DEPS ... TEST_DEPS ... FUZZ_DEPS ...)
 #
-# Makes one folder into one library target `sluice_NAME`, by the names of the files in it:
+# Makes one folder into one library target `sluice_NAME` (for other projects `sluice::NAME`), by the
+# names of the files in it:
 #   x.cc        goes into the library (headers only: an interface library)
 #   x_test.cc   goes into the test program  NAME_test   (GoogleTest; one ctest entry a test case)
 #   x_bench.cc  goes into the bench program NAME_bench  (Google Benchmark)
@@ -31,12 +32,17 @@ function(sluice_layer NAME)
   if(sources)
     add_library(${lib} STATIC ${sources})
     target_include_directories(${lib} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+    target_compile_features(${lib} PUBLIC cxx_std_23)
     target_compile_options(${lib} PRIVATE ${SLUICE_WARNINGS})
     target_link_libraries(${lib} PUBLIC ${ARG_DEPS})
   else()
     add_library(${lib} INTERFACE)
     target_include_directories(${lib} INTERFACE ${PROJECT_SOURCE_DIR}/src)
     target_link_libraries(${lib} INTERFACE ${ARG_DEPS})
+  endif()
+  add_library(sluice::${NAME} ALIAS ${lib})
+  if(SLUICE_RUNTIME_ONLY)
+    return()
   endif()
 
   set(support ${lib})

@@ -146,7 +146,7 @@ def check_words(path, text):
 
 def check_doc_links(path, text):
     """What a document names exists: links, and paths that start at the root, in quotes or not."""
-    roots = r"(?:src|docs|test|tools|cmake|proto|\.ci)/"
+    roots = r"(?:src|docs|test|tools|cmake|proto|examples|\.ci)/"
     for match in re.finditer(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         target = match.group(1)
         if "://" in target or target.startswith("mailto:"):
@@ -179,6 +179,28 @@ def check_doc_index(path, text):
             yield 1, "index", f"{link} is missing"
 
 
+def check_doc_files(path, text):
+    """A fenced block behind a link and a colon shows that file as it is."""
+    shown = re.compile(r"\]\(([^)\s]+)\)\)?:\n\n```\w*\n(.*?)^```$", re.M | re.S)
+    for match in shown.finditer(text):
+        file = os.path.join(os.path.dirname(path), match.group(1))
+        if not os.path.isfile(file):
+            continue  # check_doc_links says it
+        with open(file, encoding="utf-8") as source:
+            if source.read() != match.group(2):
+                yield line_of(text, match.start()), "shown", f"differs from {match.group(1)}"
+
+
+def check_example_shown(path, text):
+    """A program under examples/ is in a page of docs/."""
+    for page in tracked("docs/"):
+        if page.endswith(".md") and os.path.isfile(page):
+            with open(page, encoding="utf-8") as file:
+                if f"](../{path})" in file.read():
+                    return
+    yield 1, "shown", "no page of docs/ shows it"
+
+
 @functools.cache
 def tracked(prefix):
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", prefix]
@@ -197,13 +219,16 @@ def known_names():
 
 CODE_RULES = [check_size, check_functions, check_limits, check_thread_state, check_includes,
               check_banners, check_words]
-DOC_RULES = [check_doc_links, check_doc_names, check_doc_index, check_words]
+DOC_RULES = [check_doc_links, check_doc_names, check_doc_index, check_doc_files, check_words]
+EXAMPLE_RULES = [check_size, check_functions, check_banners, check_words, check_example_shown]
 SCRIPT_RULES = [check_size]
 
 
 def rules_for(path):
     if path.startswith("src/") and path.endswith(SOURCES):
         return CODE_RULES
+    if path.startswith("examples/") and path.endswith(SOURCES):
+        return EXAMPLE_RULES
     if path.endswith(".md"):
         return DOC_RULES
     if path.endswith((".py", ".sh", ".cmake", ".proto")) or path == "dev":

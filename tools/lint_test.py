@@ -80,6 +80,19 @@ class DocRules(unittest.TestCase):
         self.assertEqual(rules("docs/README.md", index), [])
         self.assertEqual(rules("docs/README.md", index.replace("wire.md", "io.md")), ["index"])
 
+    def test_files(self):
+        with open("docs/runtime-tutorial.md", encoding="utf-8") as file:
+            page = file.read()
+        self.assertEqual(rules("docs/x.md", page), [])
+        self.assertEqual(rules("docs/x.md", page.replace("hello", "hallo", 1)), ["shown"])
+        self.assertEqual(rules("docs/x.md", page.replace("balance 150", "balance 100")), ["shown"])
+        self.assertEqual(rules("docs/x.md", page.replace("int main() {\n", "int main() {\n\n")),
+                         ["shown"] * 8)
+
+    def test_examples(self):
+        self.assertEqual(rules("examples/runtime/first.cc", ""), [])
+        self.assertEqual(rules("examples/runtime/hidden.cc", ""), ["shown"])
+
 
 if __name__ == "__main__":
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
