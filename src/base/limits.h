@@ -31,6 +31,15 @@ inline constexpr std::size_t kLogLineBytesMax = 16 * 1024;
 // A flush whose queue entry was overrun by a burst asks again after this.
 inline constexpr std::int64_t kLogFlushRetryNs = 100'000'000;
 
+// Looks at the process's memory (base/memory_limit.h), and pauses between two demands to shrink.
+inline constexpr TimeNs kMemoryLookNs = 100'000'000;
+inline constexpr TimeNs kMemoryPauseMinNs = 250'000'000;
+inline constexpr TimeNs kMemoryPauseMaxNs = 10'000'000'000;
+// A second demand after the last one: mimalloc 2.0 keeps freed segments for half a second.
+inline constexpr TimeNs kMemoryAgainNs = 550'000'000;
+// Growth of a process that has become quiet, and an eighth, after which its caches shrink.
+inline constexpr std::size_t kMemoryGrowthBytes = 16 << 20;
+
 // ---- rt
 
 inline constexpr int kStackDumpFramesMax = 32;                 // frames shown of a fiber's stack
@@ -46,17 +55,29 @@ inline constexpr std::int64_t kLockLongWaitNs = 200'000;       // a wait for a l
 inline constexpr std::int64_t kStackCaptureNs = 50'000'000;    // for a worker's answer to a signal
 inline constexpr unsigned kWorkersMax = 256;                   // threads that run fibers
 inline constexpr std::size_t kFiberStackBytes = 256 * 1024;    // RocksDB and protobuf run on it
+inline constexpr std::size_t kFiberStackSmallBytes = 64 * 1024;  // for very many shallow fibers
+inline constexpr std::size_t kFiberStackLargeBytes = 1 << 20;  // for foreign code of unknown depth
 inline constexpr std::size_t kFiberStackBytesMin = 16 * 1024;  // signal frames and printf must fit
-inline constexpr std::size_t kFibersMax = 4 << 20;             // stack slots of one runtime
+inline constexpr std::size_t kFibersMax = 4 << 20;             // stack slots of one size
 inline constexpr std::size_t kFiberClosureBytesMax = 1024;  // lies in the fiber's first stack page
 inline constexpr unsigned kRunQueueSlots = 256;             // of a worker; more overflow
-inline constexpr unsigned kRunNextMax = 3;              // in a row, before the queue gets its turn
-inline constexpr unsigned kGlobalQueueInterval = 61;    // picks between looks at the global queue
-inline constexpr int kFiberBudget = 128;                // operations without a wait, then yield
-inline constexpr unsigned kStackCacheSlots = 64;        // free stacks that a worker keeps warm
-inline constexpr unsigned kStackDepotWarm = 1024;       // free stacks whose memory is kept
-inline constexpr TimeNs kMonitorTickNs = 10'000'000;    // between looks at the workers
-inline constexpr unsigned kMonitorIdleTicks = 3;        // with all asleep; then it sleeps too
+inline constexpr unsigned kRunNextMax = 3;            // in a row, before the queue gets its turn
+inline constexpr unsigned kGlobalQueueInterval = 61;  // picks between looks at the global queue
+inline constexpr int kFiberBudget = 128;              // operations without a wait, then yield
+inline constexpr unsigned kStackCacheSlots = 64;      // free stacks that a worker keeps warm
+inline constexpr unsigned kStackDepotWarm = 1024;     // free stacks of a size, memory kept
+inline constexpr unsigned kStackDepotWarmLarge = 64;  // the same of the large ones
+inline constexpr TimeNs kStackSurplusNs =
+    150'000'000;  // more of them; not needed for so long: back
+inline constexpr std::size_t kStackReturnSlots = 65'536;  // given back in one look; about 30 ms
+inline constexpr std::size_t kStackReturnBatch = 256;     // the same, where no monitor looks
+inline constexpr std::size_t kStackLookSlots = 4096;      // looked at for one report; about 0.1 ms
+inline constexpr std::size_t kStackLiveSamples = 64;      // fibers of a size that it names
+inline constexpr std::size_t kStackNamesMax = 64;         // names of fibers whose depth is kept
+inline constexpr std::size_t kStackMeasureEvery = 64;     // one new slot in so many is measured
+inline constexpr TimeNs kStackSampleNs = 100'000'000;     // and one in use, by each busy worker
+inline constexpr TimeNs kMonitorTickNs = 10'000'000;      // between looks at the workers
+inline constexpr unsigned kMonitorIdleTicks = 3;          // with all asleep; then it sleeps too
 inline constexpr TimeNs kSliceNs = 10'000'000;          // a fiber's turn; then it is asked to yield
 inline constexpr TimeNs kStallNs = 20'000'000;          // a turn that is reported
 inline constexpr unsigned kStallReportsPerMinute = 12;  // the others are only counted
@@ -68,6 +89,8 @@ inline constexpr TimeNs kTimerRescueNs = 1'000'000;    // an idle worker takes o
 inline constexpr std::size_t kTraceRingEvents = 4096;  // kept of each worker, 32 B each
 inline constexpr unsigned kBlockingThreadsMax = 64;    // RocksDB reads, DNS, file metadata
 inline constexpr TimeNs kBlockingThreadIdleNs = 10'000'000'000;  // then a thread ends
+static_assert(kFiberStackBytesMin <= kFiberStackSmallBytes);
+static_assert(kFiberStackSmallBytes < kFiberStackBytes && kFiberStackBytes < kFiberStackLargeBytes);
 static_assert(kSliceNs <= kStallNs, "asked before it is reported");
 static_assert(kLockProfileWays <= kLockProfileRows);
 static_assert(kFiberClosureBytesMax * 4 <= kFiberStackBytesMin);
@@ -237,6 +260,10 @@ inline constexpr std::size_t kWatchTakeBytes = 64 << 10;      // from a watch st
 inline constexpr std::size_t kSnapshotChunkBytes = 64 << 10;  // one message of Maintenance.Snapshot
 // --auto-compaction-mode=revision: how often old revisions are looked for.
 inline constexpr std::int64_t kRevisionCompactionIntervalNs = 300'000'000'000;
+
+// Of the process beyond its store's caches, for calls under way and the rest; then pools shrink.
+inline constexpr std::size_t kServeMemoryBytes =
+    kProposalBytesMax + kRangeBytesInFlight + (128u << 20);
 
 inline constexpr std::int64_t kRequestTimeoutNs = 5'000'000'000;  // and two elections; as etcd's
 inline constexpr std::size_t kRequestTimeoutBatch = 64;           // calls answered in one go

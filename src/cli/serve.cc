@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/log_sink.h"
+#include "base/memory_limit.h"
 #include "base/metrics.h"
 #include "base/tick_clock.h"
 #include "cli/dump_signal.h"
@@ -193,6 +194,7 @@ int serve(const ServeOptions& options) {
     auto files = open_files();
     if (!files) return could_not_start(log, files.error());
     const unsigned workers = options.workers == 0 ? rt::usable_cpus() : options.workers;
+    MemoryLimit memory(options.memory_limit_bytes + limits::kServeMemoryBytes);
     rt::Runtime runtime({
         .workers = workers,
         .make_poller = *pollers,
@@ -203,6 +205,7 @@ int serve(const ServeOptions& options) {
                 log.warn("every worker is stuck and work waits; started a spare one",
                          {{"spares", spares}});
             },
+        .memory = &memory,
     });
     observe::add_runtime_metrics(registry, runtime);
     const DumpOnSignal dump_on_signal(runtime);

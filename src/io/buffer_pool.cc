@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "io/readiness.h"
 #include "rt/current_worker.h"
+#include "rt/scheduler.h"
 #include "rt/worker.h"
 
 namespace sluice::io {
@@ -84,6 +85,7 @@ BufferPool::BufferPool() {
 
 BufferPool::~BufferPool() {
     SLUICE_CHECK(stats().borrowed == 0);
+    if (memory_ != nullptr) memory_->remove(*this);
 }
 
 // The first worker that asks becomes the owner. A worker's thread runs one fiber at a time and none
@@ -92,7 +94,10 @@ bool BufferPool::owned_by(const rt::Worker* worker) noexcept {
     const rt::Worker* owner = owner_.load(std::memory_order_relaxed);
     if (owner == worker) return worker != nullptr;
     if (owner != nullptr || worker == nullptr) return false;
-    return owner_.compare_exchange_strong(owner, worker, std::memory_order_relaxed);
+    if (!owner_.compare_exchange_strong(owner, worker, std::memory_order_relaxed)) return false;
+    memory_ = const_cast<rt::Worker*>(worker)->scheduler().memory();
+    if (memory_ != nullptr) memory_->add(*this);
+    return true;
 }
 
 Buffer borrow(ChunkSize size) {

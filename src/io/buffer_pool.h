@@ -11,8 +11,9 @@
 // list under a lock, which the owner takes over when its own is empty. Of each size class the
 // owner keeps at most limits::kChunkClasses[].kept free chunks, the list of returned ones a quarter
 // of that; the rest goes back to the allocator. The pool must outlive its buffers; its destructor
-// asserts it. Contents of a borrowed chunk are undefined. Cost of borrowing and giving back: 10 ns
-// for the owner and 12 ns for others (io_bench); a miss is one allocation.
+// asserts it. With a MemoryLimit in its runtime the pool obeys it, by trim(). Contents of a
+// borrowed chunk are undefined. Cost of borrowing and giving back: 10 ns for the owner and 12 ns
+// for others (io_bench); a miss is one allocation.
 //
 //   Buffer buffer = io::borrow(ChunkSize::kSmall);
 //   const ssize_t n = io::receive(fd, buffer.span());
@@ -27,6 +28,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/memory_limit.h"
 #include "base/spin_lock.h"
 
 namespace sluice::rt {
@@ -87,7 +89,7 @@ class Buffer {
     ChunkSize size_ = ChunkSize::kSmall;
 };
 
-class BufferPool {
+class BufferPool final : public MemoryLimit::Cache {
   public:
     struct Stats {
         std::uint64_t hits = 0;      // borrowed from a free list
@@ -113,6 +115,7 @@ class BufferPool {
     // Frees what is kept; for a worker that has been idle for long. The owner's own lists are freed
     // by the owner only: at once if it calls, else when it borrows or gives back next.
     void trim();
+    void shrink() noexcept override { trim(); }
     // Of one class, and of all. Any thread; exact when nobody borrows or returns meanwhile.
     Stats stats(ChunkSize size) const;
     Stats stats() const;
@@ -145,7 +148,8 @@ class BufferPool {
 
     std::atomic<const rt::Worker*> owner_{nullptr};
     std::atomic<bool> trim_asked_{false};
-    Lists own_;  // the owner's
+    MemoryLimit* memory_ = nullptr;  // the owner's; written once, when there is an owner
+    Lists own_;                      // the owner's
     mutable SpinLock lock_;
     Lists returned_;  // guarded by lock_, but for reads of its counters
 };

@@ -166,5 +166,24 @@ TEST(BufferPool, ThreadsMayShareIt) {
     }
 }
 
+TEST(BufferPool, ObeysTheMemoryLimit) {
+    std::atomic<std::size_t> resident_now = 1 << 20;
+    MemoryLimit memory(2 << 20, [&] { return resident_now.load(); });
+    auto pollers = make_poller_factory("epoll");
+    ASSERT_TRUE(pollers.has_value());
+    rt::Runtime runtime({.workers = 1, .make_poller = *pollers, .memory = &memory});
+    runtime.run([&] {
+        const Buffer used = borrow(ChunkSize::kTiny);
+        {
+            const Buffer second = borrow(ChunkSize::kTiny);
+        }
+        BufferPool& pool = current_poller().buffers();
+        EXPECT_EQ(pool.stats().free, 1u);
+        resident_now = 3 << 20;
+        while (pool.stats().free > 0) rt::sleep_for(kMillisecond);
+        EXPECT_EQ(pool.stats().borrowed, 1u);
+    });
+}
+
 }  // namespace
 }  // namespace sluice::io

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/memory_limit.h"
+
 namespace sluice::observe {
 namespace {
 
@@ -30,6 +32,59 @@ constexpr Figure kCounters[] = {
      &rt::Stats::stalls_suppressed},
 };
 
+struct StackFigure {
+    std::string_view name;
+    std::string_view help;
+    metrics::Type type;
+    double (*value)(const rt::StackReport::Class& stacks);
+};
+
+using StackClass = rt::StackReport::Class;
+constexpr StackFigure kStackFigures[] = {
+    {"sluice_runtime_stacks", "Stack slots ever made, by size.", metrics::Type::kGauge,
+     [](const StackClass& stacks) { return static_cast<double>(stacks.slots); }},
+    {"sluice_runtime_stacks_cold", "Of these, free and without memory.", metrics::Type::kGauge,
+     [](const StackClass& stacks) { return static_cast<double>(stacks.cold); }},
+    {"sluice_runtime_stacks_unguarded", "Of these, without a guard page.", metrics::Type::kGauge,
+     [](const StackClass& stacks) { return static_cast<double>(stacks.unguarded); }},
+    {"sluice_runtime_stack_slot_bytes", "The size of a slot.", metrics::Type::kGauge,
+     [](const StackClass& stacks) { return static_cast<double>(stacks.slot_bytes); }},
+    {"sluice_runtime_stack_high_water_bytes", "The deepest use of a slot so far.",
+     metrics::Type::kGauge,
+     [](const StackClass& stacks) { return static_cast<double>(stacks.high_water_bytes); }},
+    {"sluice_runtime_stacks_returned_total", "Slots whose memory was given back to the kernel.",
+     metrics::Type::kCounter,
+     [](const StackClass& stacks) { return static_cast<double>(stacks.returned); }},
+    {"sluice_runtime_stack_return_calls_total", "System calls that this took.",
+     metrics::Type::kCounter,
+     [](const StackClass& stacks) { return static_cast<double>(stacks.return_calls); }},
+};
+
+void show_memory(metrics::Visitor& visitor, const MemoryLimit& memory) {
+    visitor.family("sluice_memory_limit_bytes",
+                   "Resident memory above which pools and caches shrink; 0: no limit.",
+                   metrics::Type::kGauge);
+    visitor.value({}, static_cast<double>(memory.bytes_max()));
+    visitor.family("sluice_memory_shrinks_total",
+                   "Times that pools and caches were made to shrink.", metrics::Type::kCounter);
+    visitor.value({}, static_cast<double>(memory.shrinks()));
+}
+
+void show_stacks(metrics::Visitor& visitor, const rt::StackReport& report) {
+    for (const StackFigure& figure : kStackFigures) {
+        visitor.family(figure.name, figure.help, figure.type);
+        for (const StackClass& stacks : report.classes) {
+            visitor.value({{"size", stacks.name}}, figure.value(stacks));
+        }
+    }
+    visitor.family("sluice_runtime_fiber_stack_bytes",
+                   "The deepest sampled use of a stack by fibers of that name.",
+                   metrics::Type::kGauge);
+    for (const rt::StackReport::Depth& depth : report.fibers) {
+        visitor.value({{"fiber", depth.name}}, static_cast<double>(depth.high_water_bytes));
+    }
+}
+
 }  // namespace
 
 void add_runtime_metrics(metrics::Registry& registry, const rt::Runtime& runtime) {
@@ -57,6 +112,8 @@ void add_runtime_metrics(metrics::Registry& registry, const rt::Runtime& runtime
         // Read apart: the difference may be torn.
         const std::uint64_t ended = std::min(stats.fibers_ended, stats.fibers_started);
         visitor.value({}, static_cast<double>(stats.fibers_started - ended));
+        show_stacks(visitor, runtime.stack_report());
+        if (runtime.memory() != nullptr) show_memory(visitor, *runtime.memory());
     });
 }
 

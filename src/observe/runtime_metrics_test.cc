@@ -49,5 +49,26 @@ TEST(RuntimeMetrics, ShowsTheWaitsForLocks) {
     EXPECT_DOUBLE_EQ(sample(text, "sluice_runtime_lock_wait_seconds_total"), 0.000501);
 }
 
+TEST(RuntimeMetrics, ShowsHowDeepStacksWent) {
+    rt::Runtime runtime({.workers = 1});
+    metrics::Registry registry;
+    add_runtime_metrics(registry, runtime);
+    constexpr int kFibers = 100;
+    runtime.run([] {
+        for (int i = 0; i < kFibers; ++i) rt::spawn([] {}, {"shallow", rt::StackClass::kSmall});
+    });
+    const std::string text = prometheus_text(registry);
+    EXPECT_GE(sample(text, "sluice_runtime_stacks{size=\"small\"}"), kFibers);
+    EXPECT_EQ(sample(text, "sluice_runtime_stacks{size=\"large\"}"), 0);
+    const double slot_bytes = sample(text, "sluice_runtime_stack_slot_bytes{size=\"small\"}");
+    const double deepest = sample(text, "sluice_runtime_stack_high_water_bytes{size=\"small\"}");
+    EXPECT_GT(slot_bytes, limits::kFiberStackSmallBytes);
+    EXPECT_GE(deepest, 4096);
+    EXPECT_LT(deepest, slot_bytes);
+    const double named = sample(text, "sluice_runtime_fiber_stack_bytes{fiber=\"shallow\"}");
+    EXPECT_GE(named, 4096);
+    EXPECT_LE(named, deepest);
+}
+
 }  // namespace
 }  // namespace sluice::observe

@@ -10,7 +10,7 @@ namespace sluice::rt {
 
 class StackArena;
 
-// Where the fibers of one runtime lie (rt/stack_arena.h).
+// Where the fibers of one runtime with stacks of one size lie (rt/stack_arena.h).
 struct DebuggerArena {
     const void* chunks;  // array of pointers to chunks of slots
     const void* slots;   // their number, 8 bytes
@@ -18,7 +18,7 @@ struct DebuggerArena {
 };
 
 struct DebuggerView {
-    static constexpr std::size_t kPlaces = 8;  // more runtimes at once are not shown
+    static constexpr std::size_t kPlaces = 24;  // more at once (three a runtime) are not shown
 
     std::uint64_t version;
     std::uint64_t slots_per_chunk, colours, colour_bytes, fiber_bytes;

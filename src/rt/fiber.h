@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "base/tick_clock.h"
 #include "rt/current_worker.h"
+#include "rt/stack_class.h"
 #include "rt/wait_reason.h"
 
 namespace sluice::rt {
@@ -50,7 +51,11 @@ class Fiber {
     Fiber& operator=(const Fiber&) = delete;
 
     std::uint64_t id() const noexcept { return id_.load(std::memory_order_relaxed); }
-    const char* name() const noexcept { return name_.load(std::memory_order_relaxed); }
+    const char* name() const noexcept {
+        const char* const name = name_.load(std::memory_order_relaxed);
+        return name != nullptr ? name : "";
+    }
+    StackClass stack_class() const noexcept { return stack_class_; }
     FiberState state() const noexcept { return state_.load(std::memory_order_acquire); }
     // Meaningful while the state is kWaiting.
     WaitReason wait_reason() const noexcept { return wait_reason_.load(std::memory_order_relaxed); }
@@ -71,6 +76,7 @@ class Fiber {
     friend class Inbox;
     friend class Scheduler;
     friend class StackArena;
+    friend class StackArenas;
     friend class Worker;
 
     // The C++ ABI's per-thread exception state; swapped at every switch (Itanium C++ ABI 2.2.2).
@@ -79,7 +85,8 @@ class Fiber {
         std::uintptr_t uncaught_count = 0;
     };
 
-    explicit Fiber(Runtime* runtime) noexcept : runtime_(runtime) {}
+    // StackArena makes it out of zeroed memory, which is a free Fiber.
+    Fiber() = delete;
     ~Fiber() = default;
 
     // The first two cache lines are what a switch touches.
@@ -90,7 +97,7 @@ class Fiber {
     std::uint64_t run_queue_ticks_ = 0;
     std::uint64_t running_ticks_ = 0;
     std::atomic<FiberState> state_{FiberState::kFree};
-    std::atomic<WaitReason> wait_reason_{WaitReason::kOther};
+    std::atomic<WaitReason> wait_reason_{};
     std::uint32_t phase_ = 0;
     std::uint64_t request_ = 0;
     std::uint64_t switches_ = 0;
@@ -103,7 +110,9 @@ class Fiber {
 
     std::array<std::uint64_t, kWaitReasons> waiting_ticks_{};
     std::uint32_t slot_index_ = 0;  // in the StackArena
-    std::atomic<const char*> name_{""};
+    StackClass stack_class_{};
+    std::atomic<bool> measured_{false};  // fresh memory: its depth is recorded when it ends
+    std::atomic<const char*> name_{nullptr};
 };
 
 // The calling fiber; nullptr on a scheduler's stack and on threads that are not workers.

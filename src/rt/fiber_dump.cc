@@ -52,7 +52,7 @@ SLUICE_UNINSTRUMENTED bool Scheduler::read_parked(const Fiber& fiber, Backtrace&
     };
     const std::uint64_t before = switches();
     if (!off_worker()) return false;
-    const StackArena::Bounds stack = arena_.bounds(&fiber);
+    const StackArena::Bounds stack = stacks_.bounds(&fiber);
     char* const at = static_cast<char*>(fiber.context_.raw());
     const auto room = static_cast<std::ptrdiff_t>(arch::kSavedFrameBytes);
     if (at < stack.lower || stack.upper - at < room) return false;
@@ -62,7 +62,7 @@ SLUICE_UNINSTRUMENTED bool Scheduler::read_parked(const Fiber& fiber, Backtrace&
     return off_worker() && switches() == before;
 }
 
-void Scheduler::describe(std::string& text, const Fiber& fiber, FiberState state) const {
+void Scheduler::describe(std::string& text, const Fiber& fiber, FiberState state) {
     fmt::format_to(std::back_inserter(text), "fiber {} \"{}\" {}", fiber.id(), fiber.name(),
                    state_name(state));
     if (state != FiberState::kWaiting) return;
@@ -73,9 +73,26 @@ void Scheduler::describe(std::string& text, const Fiber& fiber, FiberState state
     }
     const Ticks since = fiber.parked_since_ticks_.load(std::memory_order_relaxed);
     text += " for " + seconds(ticks_.to_ns(ticks_.now() - since));
+    // Its own use or an earlier one's: the slot's pages are not cleared between two fibers.
+    const std::size_t touched = stacks_.of(fiber.stack_class()).touched_bytes(fiber);
+    fmt::format_to(std::back_inserter(text), ", stack touched {} KiB", touched / 1024);
 }
 
-std::string Scheduler::dump() const {
+namespace {
+
+void append_stacks(std::string& text, const StackReport& report) {
+    for (const StackReport::Class& one : report.classes) {
+        fmt::format_to(std::back_inserter(text),
+                       "{} stacks: {} slots of {} KiB, {} free, {} of them without memory; at most "
+                       "{} KiB touched\n",
+                       one.name, one.slots, one.slot_bytes / 1024, one.kept + one.cold, one.cold,
+                       one.high_water_bytes / 1024);
+    }
+}
+
+}  // namespace
+
+std::string Scheduler::dump() {
     // First, so that a fiber is met once: asked for here, or found off its worker below.
     std::vector<StackCapture::Result> running;
     for (const auto& worker : workers_) {
@@ -85,7 +102,7 @@ std::string Scheduler::dump() const {
     std::string text;
     std::size_t shown = 0;
     std::size_t more = 0;
-    arena_.for_each([&](const Fiber& fiber) {
+    stacks_.for_each([&](const Fiber& fiber) {
         const FiberState state = fiber.state();
         if (state == FiberState::kFree) return;
         if (shown == limits::kDumpFibersMax) {
@@ -104,6 +121,7 @@ std::string Scheduler::dump() const {
         }
     });
     if (more > 0) fmt::format_to(std::back_inserter(text), "and {} more fibers\n", more);
+    append_stacks(text, stacks_.report());
     return text;
 }
 

@@ -116,7 +116,7 @@ void join_rows(std::vector<LockContention>& rows) {
     if (fiber == nullptr) return party;
     party.fiber = fiber->id();
     std::strncpy(party.name.data(), fiber->name(), party.name.size() - 1);
-    const StackArena::Bounds stack = worker->scheduler().arena().bounds(fiber);
+    const StackArena::Bounds stack = worker->scheduler().stacks().bounds(fiber);
     const auto* const own = static_cast<const std::uintptr_t*>(__builtin_frame_address(0));
     const auto* const caller = reinterpret_cast<const std::uintptr_t*>(own[0]);
     walk_frames(caller[1], caller[0], stack.lower, stack.upper, party.frames);

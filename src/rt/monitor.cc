@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/check.h"
+#include "base/memory_limit.h"
 #include "rt/scheduler.h"
 
 namespace sluice::rt {
@@ -17,6 +18,7 @@ void Monitor::start() {
     SLUICE_CHECK(!thread_.joinable());
     stopping_ = false;
     seen_ = {};
+    scheduler_.stacks().set_tended(true);
     thread_ = std::thread([this] {
         pthread_setname_np(pthread_self(), "monitor");
         serve();
@@ -32,6 +34,7 @@ void Monitor::stop() {
     woken_.notify_one();
     thread_.join();
     resting_.store(false);
+    scheduler_.stacks().set_tended(false);
 }
 
 void Monitor::rearm() noexcept {
@@ -47,9 +50,10 @@ void Monitor::serve() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
         if (idle_ticks >= limits::kMonitorIdleTicks) {
-            resting_.store(true);
-            if (anyone_awake()) resting_.store(false);
-            woken_.wait(lock, [this] { return stopping_ || !resting_.load(); });
+            lock.unlock();
+            look_at_memory(/*quiet=*/true);
+            lock.lock();
+            if (!stacks_left_ && !memory_left_) rest(lock);
             idle_ticks = 0;
         }
         const std::chrono::nanoseconds pause(limits::kMonitorTickNs);
@@ -58,6 +62,20 @@ void Monitor::serve() {
         idle_ticks = tick() ? 0 : idle_ticks + 1;
         lock.lock();
     }
+}
+
+// What the workers keep for themselves they give back before they sleep again.
+void Monitor::look_at_memory(bool quiet) {
+    MemoryLimit* const memory = scheduler_.memory();
+    if (memory == nullptr) return;
+    if (memory->look(scheduler_.clock().now_ns(), quiet)) scheduler_.wake_all();
+    memory_left_ = memory->unfinished();
+}
+
+void Monitor::rest(std::unique_lock<std::mutex>& lock) {
+    resting_.store(true);
+    if (anyone_awake()) resting_.store(false);
+    woken_.wait(lock, [this] { return stopping_ || !resting_.load(); });
 }
 
 bool Monitor::anyone_awake() const noexcept {
@@ -100,6 +118,9 @@ bool Monitor::tick() {
         const bool starting = spare_started_at_ + kTicksToStart > ticks();
         if (scheduler_.call_spare(!helper_awake && !starting)) spare_started_at_ = ticks();
     }
+    constexpr std::uint64_t kTicksPerLook = limits::kMemoryLookNs / limits::kMonitorTickNs;
+    if (ticks() % kTicksPerLook == 0) look_at_memory(/*quiet=*/false);
+    stacks_left_ = scheduler_.stacks().tend(scheduler_.clock().now_ns());
     return awake;
 }
 

@@ -19,6 +19,10 @@
 // A slice is a fiber's turn, or a turn of the scheduler's own stack between two of them (timer
 // callbacks). What a poller calls back before its worker has left a sleep belongs to no slice.
 //
+// At each look it also gives stacks back that have not been needed for a while (rt/stack_arena.h);
+// ten times a second, and before it goes to sleep, it looks at the process's memory
+// (base/memory_limit.h).
+//
 // After kMonitorIdleTicks looks at nothing but sleepers the thread sleeps until a worker wakes up,
 // so an idle process is left alone. A look costs about 1 us a worker; a worker that wakes up pays
 // one load, and one notification if the monitor sleeps. Not in simulations.
@@ -75,8 +79,10 @@ class Monitor {
     };
 
     void serve();
+    void rest(std::unique_lock<std::mutex>& lock);
     bool tick();
     TimeNs slice_age_ns(Worker& worker, Seen& seen);
+    void look_at_memory(bool quiet);
     bool anyone_awake() const noexcept;
     bool work_for_others(Worker& worker);
     void report(Worker& worker, const Seen& seen);
@@ -93,7 +99,9 @@ class Monitor {
     std::atomic<bool> resting_{false};
 
     std::array<Seen, limits::kWorkersMax + limits::kSpareWorkersMax>
-        seen_{};  // this and the next: of the thread alone
+        seen_{};                // this and the next: of the thread alone
+    bool stacks_left_ = false;  // to be given back later
+    bool memory_left_ = false;
     TimeNs minute_start_ns_ = 0;
     unsigned reports_in_minute_ = 0;
     std::uint64_t spare_started_at_ = 0;  // the tick

@@ -67,6 +67,7 @@ class FiberList {
     void push_back(Fiber* fiber) noexcept;
     void push_front(Fiber* fiber) noexcept;
     // nullptr when empty.
+    Fiber* front() const noexcept { return head_; }
     Fiber* pop_front() noexcept;
     void append(FiberList&& other) noexcept;
 

@@ -9,6 +9,7 @@
 // In a simulation all of them form one bag, and a seed decides which comes next.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "rt/local_queue.h"
 #include "rt/lock_profile.h"
 #include "rt/poller.h"
+#include "rt/stack_arenas.h"
 #include "rt/stack_cache.h"
 #include "rt/timer_heap.h"
 #include "rt/trace_ring.h"
@@ -34,8 +36,12 @@ struct Counters {
 
 class Processor {
   public:
-    Processor(StackArena& arena, unsigned index, std::optional<std::uint64_t> seed)
-        : stacks(arena), trace(static_cast<std::uint16_t>(index)), random_(seed.value_or(0)) {
+    Processor(StackArenas& arenas, unsigned index, std::optional<std::uint64_t> seed)
+        : stacks{StackCache(arenas.of(StackClass::kSmall)),
+                 StackCache(arenas.of(StackClass::kNormal)),
+                 StackCache(arenas.of(StackClass::kLarge))},
+          trace(static_cast<std::uint16_t>(index)),
+          random_(seed.value_or(0)) {
         if (seed) bag_ = std::make_unique<std::vector<Fiber*>>();
     }
     ~Processor() { SLUICE_CHECK(run_next_.load() == nullptr && arrivals_.empty()); }
@@ -79,10 +85,14 @@ class Processor {
         return run_next_.exchange(nullptr, std::memory_order_acq_rel);
     }
 
+    StackCache& stacks_of(StackClass size) noexcept {
+        return stacks[static_cast<std::size_t>(size)];
+    }
+
     LocalQueue queue;
     Inbox inbox;
     TimerHeap timers;
-    StackCache stacks;
+    std::array<StackCache, kStackClasses> stacks;  // by StackClass
     Counters counters;
     TraceRing trace;
     LockProfile locks;

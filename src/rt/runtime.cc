@@ -55,8 +55,14 @@ const TickClock& Runtime::ticks() const noexcept {
 BlockingPool& Runtime::blocking_pool() noexcept {
     return scheduler_->blocking_pool();
 }
+MemoryLimit* Runtime::memory() const noexcept {
+    return scheduler_->memory();
+}
 Stats Runtime::stats() const {
     return scheduler_->stats();
+}
+StackReport Runtime::stack_report() const {
+    return scheduler_->stacks().report();
 }
 std::vector<TraceEvent> Runtime::trace() const {
     return scheduler_->trace();
@@ -156,10 +162,10 @@ void park(WaitReason reason, const void* object, AfterPark after, void* closure)
     worker_here().park(reason, object, after, closure);
 }
 
-NewFiber new_fiber(Runtime* runtime, std::size_t closure_bytes, const char* name,
+NewFiber new_fiber(Runtime* runtime, std::size_t closure_bytes, FiberTraits traits,
                    void (*entry)(void* closure)) {
     Scheduler& scheduler = runtime != nullptr ? runtime->scheduler() : worker_here().scheduler();
-    return scheduler.new_fiber(closure_bytes, name, entry);
+    return scheduler.new_fiber(closure_bytes, traits, entry);
 }
 
 void start_here(Fiber* fiber) {

@@ -27,7 +27,12 @@
 #include "rt/fiber.h"
 #include "rt/lock_profile.h"
 #include "rt/poller.h"
+#include "rt/stack_report.h"
 #include "rt/trace_event.h"
+
+namespace sluice {
+class MemoryLimit;
+}
 
 namespace sluice::rt {
 
@@ -56,7 +61,7 @@ struct Options {
     unsigned blocking_threads_max = limits::kBlockingThreadsMax;
     TimeNs blocking_thread_idle_ns = limits::kBlockingThreadIdleNs;
     std::size_t stack_bytes =
-        limits::kFiberStackBytes;  // a multiple of 4096; doubled by sanitizers
+        limits::kFiberStackBytes;  // of kNormal; a multiple of 4096; doubled by sanitizers
     // Called on a worker when nothing can ever run again, with a dump of all fibers. Empty: the
     // dump goes to standard error and the process aborts. If it returns, the runtime sleeps on.
     std::function<void(const std::string& dump)> on_deadlock = {};
@@ -72,6 +77,8 @@ struct Options {
     // Called on that thread when all workers are stuck, work waits, and it has started one more:
     // their number, at most limits::kSpareWorkersMax. Empty: standard error.
     std::function<void(unsigned spares)> on_spare = {};
+    // Pools and stacks obey it; looked at by the monitor. Not owned, must outlive the runtime.
+    MemoryLimit* memory = nullptr;
     // Simulation: one worker picks the next fiber at random from the runnable ones, by this seed.
     std::optional<std::uint64_t> schedule_seed = {};
 };
@@ -127,7 +134,13 @@ class Runtime {
     // For stamps: about 10 ns. With an own Options::clock it is that clock.
     const TickClock& ticks() const noexcept;
     BlockingPool& blocking_pool() noexcept;
+    // nullptr if there is none.
+    MemoryLimit* memory() const noexcept;
     Stats stats() const;
+
+    // Stacks by size and how deep they went, by size and by the fibers' names. Any thread; the
+    // pages of some slots are looked at, about 0.1 ms.
+    StackReport stack_report() const;
 
     // The last events of every worker (limits::kTraceRingEvents each) and of all other threads
     // together, by time. Any thread; workers go on meanwhile. About 10 us per thousand events.
@@ -170,17 +183,17 @@ struct NewFiber {
     Fiber* fiber;
     void* closure;
 };
-NewFiber new_fiber(Runtime* runtime, std::size_t closure_bytes, const char* name,
+NewFiber new_fiber(Runtime* runtime, std::size_t closure_bytes, FiberTraits traits,
                    void (*entry)(void* closure));
 void start_here(Fiber* fiber);
 void start_on(Runtime& runtime, unsigned worker, Fiber* fiber);
 
 template <class F>
-Fiber* make_fiber(Runtime* runtime, F&& fn, const char* name) {
+Fiber* make_fiber(Runtime* runtime, F&& fn, FiberTraits traits) {
     using Closure = std::decay_t<F>;
     static_assert(sizeof(Closure) <= limits::kFiberClosureBytesMax, "put the data on the heap");
     static_assert(alignof(Closure) <= 64);
-    const NewFiber made = new_fiber(runtime, sizeof(Closure), name, [](void* closure) {
+    const NewFiber made = new_fiber(runtime, sizeof(Closure), traits, [](void* closure) {
         Closure& body = *static_cast<Closure*>(closure);
         body();
         body.~Closure();
@@ -192,11 +205,11 @@ Fiber* make_fiber(Runtime* runtime, F&& fn, const char* name) {
 
 // Starts a fiber on the calling worker's run queue; it runs when the caller next suspends, or
 // earlier on another worker. From a fiber or a scheduler callback. `fn` is move-only if it likes
-// and lies in the fiber's own stack slot: no allocation. It must not throw. `name` must outlive the
-// fiber. Low level: users start fibers by sync::Group, which joins them.
+// and lies in the fiber's own stack slot: no allocation. It must not throw. `traits`: its name, or
+// {name, StackClass}. Low level: users start fibers by sync::Group, which joins them.
 template <class F>
-Fiber* spawn(F&& fn, const char* name = "") {
-    Fiber* fiber = detail::make_fiber(nullptr, std::forward<F>(fn), name);
+Fiber* spawn(F&& fn, FiberTraits traits = {}) {
+    Fiber* fiber = detail::make_fiber(nullptr, std::forward<F>(fn), traits);
     detail::start_here(fiber);
     return fiber;
 }
@@ -205,8 +218,8 @@ Fiber* spawn(F&& fn, const char* name = "") {
 // whatever the others do (later it may migrate). For per-worker setup: listeners, rings.
 // A thread that is no worker must make sure that run() cannot return meanwhile.
 template <class F>
-void spawn_on(Runtime& runtime, unsigned worker, F&& fn, const char* name = "") {
-    Fiber* fiber = detail::make_fiber(&runtime, std::forward<F>(fn), name);
+void spawn_on(Runtime& runtime, unsigned worker, F&& fn, FiberTraits traits = {}) {
+    Fiber* fiber = detail::make_fiber(&runtime, std::forward<F>(fn), traits);
     detail::start_on(runtime, worker, fiber);
 }
 

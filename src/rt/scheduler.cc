@@ -33,7 +33,7 @@ Scheduler::Scheduler(Runtime& runtime, Options options)
       // A clock of the caller's own is the measure of everything, accounts included.
       ticks_(*clock_,
              options_.clock != nullptr ? TickClock::Source::kClock : TickClock::best_source()),
-      arena_(&runtime, options_.stack_bytes * arch::kStackFactor) {
+      stacks_(&runtime, options_.stack_bytes, options_.memory) {
     const unsigned count = worker_count(options_);
     for (unsigned i = 0; i < count; ++i) {
         workers_.add(std::make_unique<Worker>(*this, i, options_.schedule_seed));
@@ -119,26 +119,26 @@ bool Scheduler::call_spare(bool may_start) {
     return true;
 }
 
-detail::NewFiber Scheduler::new_fiber(std::size_t closure_bytes, const char* name,
+detail::NewFiber Scheduler::new_fiber(std::size_t closure_bytes, FiberTraits traits,
                                       void (*entry)(void* closure)) {
     Worker* worker = current_worker();
     Fiber* fiber = nullptr;
     const bool own = worker != nullptr && &worker->scheduler() == this;
     if (own) {
-        fiber = worker->processor().stacks.take();
+        fiber = worker->processor().stacks_of(traits.stack).take();
     } else {
         FiberList one;
-        arena_.take(one, 1);
+        stacks_.of(traits.stack).take(one, 1);
         fiber = one.pop_front();
     }
     SLUICE_ASSERT(fiber->state() == FiberState::kFree);
     constexpr std::uintptr_t kAlignment = 64;
-    const StackArena::Bounds stack = arena_.bounds(fiber);
+    const StackArena::Bounds stack = stacks_.of(traits.stack).bounds(fiber);
     const auto closure =
         (reinterpret_cast<std::uintptr_t>(stack.upper) - closure_bytes) & ~(kAlignment - 1);
     fiber->id_.store(next_fiber_id_.fetch_add(1, std::memory_order_relaxed),
                      std::memory_order_relaxed);
-    fiber->name_.store(name, std::memory_order_relaxed);
+    fiber->name_.store(traits.name, std::memory_order_relaxed);
     fiber->entry_ = entry;
     fiber->closure_ = reinterpret_cast<void*>(closure);
     fiber->exceptions_ = {};
@@ -250,8 +250,9 @@ Stats Scheduler::stats() const {
     sum.spare_workers = spares_.load();
     sum.stalls_suppressed = monitor_.stalls_suppressed();
     sum.monitor_ticks = monitor_.ticks();
-    sum.stacks = arena_.carved();
-    sum.stacks_unguarded = arena_.unguarded();
+    const StackArena::Figures stacks = stacks_.figures();
+    sum.stacks = stacks.slots;
+    sum.stacks_unguarded = stacks.unguarded;
     return sum;
 }
 

@@ -17,6 +17,7 @@
 // or is taken out by whoever wakes it, who then gives it a token: it counts as spinning already.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -34,7 +35,7 @@
 #include "rt/global_queue.h"
 #include "rt/monitor.h"
 #include "rt/runtime.h"
-#include "rt/stack_arena.h"
+#include "rt/stack_arenas.h"
 #include "rt/worker.h"
 #include "rt/worker_list.h"
 
@@ -52,9 +53,12 @@ class Scheduler {
     Runtime& runtime() noexcept { return runtime_; }
     const Clock& clock() const noexcept { return *clock_; }
     const TickClock& ticks() const noexcept { return ticks_; }
-    StackArena& arena() noexcept { return arena_; }
+    StackArenas& stacks() noexcept { return stacks_; }
     GlobalQueue& global_queue() noexcept { return global_queue_; }
     BlockingPool& blocking_pool() noexcept { return *blocking_pool_; }
+    MemoryLimit* memory() noexcept { return options_.memory; }
+    // Memory is wanted back: every worker that sleeps wakes up, to give back what it keeps.
+    void wake_all();
     Monitor& monitor() noexcept { return monitor_; }
     // Spare ones included.
     const WorkerList& workers() const noexcept { return workers_; }
@@ -62,14 +66,14 @@ class Scheduler {
     unsigned base_workers() const noexcept { return base_workers_; }
     unsigned spares_max() const noexcept { return spares_max_; }
     Stats stats() const;
-    std::string dump() const;
+    std::string dump();
     std::vector<TraceEvent> trace() const;
     LockReport lock_profile() const;
     // Into the ring of `worker`, the calling one, or with nullptr into that of all other threads.
     void record(Worker* worker, TraceKind kind, Ticks ticks, const Fiber& fiber,
                 std::uint64_t other = 0, WaitReason reason = WaitReason::kOther);
 
-    detail::NewFiber new_fiber(std::size_t closure_bytes, const char* name,
+    detail::NewFiber new_fiber(std::size_t closure_bytes, FiberTraits traits,
                                void (*entry)(void* closure));
     void start_on(unsigned worker, Fiber* fiber);
     // parked -> runnable, and no more. by: the calling worker, nullptr on other threads.
@@ -115,21 +119,23 @@ class Scheduler {
     std::uint64_t live() const noexcept;
     // rt/fiber_dump.cc
     bool read_parked(const Fiber& fiber, Backtrace& out) const;
-    void describe(std::string& text, const Fiber& fiber, FiberState state) const;
+    void describe(std::string& text, const Fiber& fiber, FiberState state);
 
     bool deadlocked() const;
     void report_deadlock();
     void serve(unsigned index);
     Worker* take_sleeper(unsigned index, bool with_token) SLUICE_REQUIRES(lock_);
-    void wake_all();
 
     Runtime& runtime_;
     const Options options_;
     SystemClock system_clock_;
     const Clock* const clock_;
     TickClock ticks_;
-    StackArena arena_;
-    const ShownToDebuggers shown_to_debuggers_{arena_};
+    StackArenas stacks_;
+    const std::array<ShownToDebuggers, kStackClasses> shown_to_debuggers_{
+        ShownToDebuggers(stacks_.of(StackClass::kSmall)),
+        ShownToDebuggers(stacks_.of(StackClass::kNormal)),
+        ShownToDebuggers(stacks_.of(StackClass::kLarge))};
     GlobalQueue global_queue_;
     unsigned base_workers_ = 0;
     unsigned spares_max_ = 0;

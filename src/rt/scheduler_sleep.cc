@@ -148,7 +148,7 @@ bool Scheduler::deadlocked() const {
         if (worker->processor_.timers.next_deadline_ns() != kNever) return false;
     }
     bool all_wait_for_fibers = true;
-    arena_.for_each([&](const Fiber& fiber) {
+    stacks_.for_each([&](const Fiber& fiber) {
         const FiberState state = fiber.state();
         if (state == FiberState::kFree) return;
         all_wait_for_fibers = all_wait_for_fibers && state == FiberState::kWaiting &&

@@ -2,7 +2,7 @@
 
 #include <sys/mman.h>
 
-#include <new>
+#include <algorithm>
 
 #include "base/check.h"
 
@@ -13,7 +13,6 @@
 namespace sluice::rt {
 namespace {
 constexpr std::size_t kPageBytes = 4096;
-constexpr std::uintptr_t kPageMask = ~std::uintptr_t{kPageBytes - 1};
 
 // The top pages of slots a power of two apart would share a few sets of the TLB, and with a
 // thousand fibers each switch would walk the page tables. An odd stride uses all sets.
@@ -22,22 +21,33 @@ constexpr std::size_t odd_pages(std::size_t bytes) noexcept {
 }
 }  // namespace
 
-StackArena::StackArena(Runtime* runtime, std::size_t slot_bytes)
+StackArena::StackArena(Runtime* runtime, StackClass size_class, std::size_t slot_bytes,
+                       unsigned warm_max)
     : runtime_(runtime),
+      size_class_(size_class),
       slot_bytes_(odd_pages(slot_bytes)),
-      chunks_(std::make_unique<std::atomic<char*>[]>(kChunksMax)) {
+      warm_max_(warm_max) {
     SLUICE_CHECK(slot_bytes >= limits::kFiberStackBytesMin);
     SLUICE_CHECK(slot_bytes % kPageBytes == 0);
+    // Mapped, so that the part which is not used costs no memory. Zeros are null pointers.
+    void* const table = mmap(nullptr, kChunksMax * sizeof chunks_[0], PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    SLUICE_CHECK(table != MAP_FAILED);
+    chunks_.reset(static_cast<std::atomic<char*>*>(table));
+}
+
+void StackArena::Unmap::operator()(std::atomic<char*>* chunks) const noexcept {
+    munmap(chunks, kChunksMax * sizeof *chunks);
 }
 
 StackArena::~StackArena() {
     const MutexLock lock(mutex_);
     const std::size_t count = carved();
-    SLUICE_CHECK(depot_.size() == count);
-    while (Fiber* fiber = depot_.pop_front()) {
+    SLUICE_CHECK(warm_.size() + surplus_.size() + cold_.size() == count);
+    warm_.append(std::move(surplus_));
+    while (Fiber* fiber = warm_.pop_front()) {
         SLUICE_CHECK(fiber->state() == FiberState::kFree);
         fiber->context_.discard();
-        fiber->~Fiber();
     }
     for (std::size_t chunk = 0; chunk * kSlotsPerChunk < count; ++chunk) {
         munmap(chunks_[chunk].load(std::memory_order_relaxed), kSlotsPerChunk * slot_bytes_);
@@ -46,24 +56,30 @@ StackArena::~StackArena() {
 
 void StackArena::take(FiberList& out, std::size_t count) {
     const MutexLock lock(mutex_);
-    while (count-- > 0) {
-        Fiber* fiber = depot_.pop_front();
-        out.push_back(fiber != nullptr ? fiber : carve());
+    for (; count > 0; --count) {
+        Fiber* fiber = surplus_.pop_front();
+        if (fiber == nullptr) fiber = warm_.pop_front();
+        if (fiber == nullptr) fiber = cold_.empty() ? carve() : revive();
+        out.push_back(fiber);
     }
+    surplus_low_ = std::min(surplus_low_, surplus_.size());
 }
 
 void StackArena::give_back(FiberList&& fibers) {
-    const MutexLock lock(mutex_);
-    while (Fiber* fiber = fibers.pop_front()) {
-        SLUICE_ASSERT(fiber->state() == FiberState::kFree);
-        if (depot_.size() >= limits::kStackDepotWarm) {
-            char* const lower = bounds(fiber).lower;
-            char* const upper =
-                reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(fiber) & kPageMask);
-            madvise(lower, static_cast<std::size_t>(upper - lower), MADV_DONTNEED);
+    FiberList too_many;
+    {
+        const MutexLock lock(mutex_);
+        while (Fiber* fiber = fibers.pop_front()) {
+            SLUICE_ASSERT(fiber->state() == FiberState::kFree);
+            SLUICE_ASSERT(fiber->stack_class_ == size_class_);
+            (warm_.size() < warm_max_ ? warm_ : surplus_).push_front(fiber);
         }
-        depot_.push_front(fiber);
+        if (tended_.load(std::memory_order_relaxed)) return;
+        if (surplus_.size() < limits::kStackReturnBatch) return;
+        too_many.append(std::move(surplus_));
+        surplus_low_ = 0;
     }
+    make_cold(std::move(too_many));
 }
 
 StackArena::Bounds StackArena::bounds(const Fiber* fiber) const noexcept {
@@ -103,9 +119,27 @@ Fiber* StackArena::carve() {
     SLUICE_CHECK(index < limits::kFibersMax);
     if (index % kSlotsPerChunk == 0) add_chunk();
     if (!install_guard(slot_at(index))) unguarded_.fetch_add(1, std::memory_order_relaxed);
-    Fiber* fiber = new (fiber_at(index)) Fiber(runtime_);
-    fiber->slot_index_ = static_cast<std::uint32_t>(index);
+    Fiber* const fiber = make(index);
     carved_.store(index + 1, std::memory_order_release);
+    return fiber;
+}
+
+Fiber* StackArena::revive() {
+    const std::size_t index = cold_.back();
+    cold_.pop_back();
+    return make(index);
+}
+
+// Of zeros, which others may be reading: no constructor runs, and only what is not zero is written.
+Fiber* StackArena::make(std::size_t index) noexcept {
+    static_assert(static_cast<int>(FiberState::kFree) == 0);
+    Fiber* const fiber = fiber_at(index);
+    SLUICE_ASSERT(fiber->state() == FiberState::kFree);
+    fiber->runtime_ = runtime_;
+    fiber->slot_index_ = static_cast<std::uint32_t>(index);
+    fiber->stack_class_ = size_class_;
+    // Looked at when its first fiber ends. Not all: that costs a microsecond.
+    fiber->measured_.store(index % limits::kStackMeasureEvery == 0, std::memory_order_relaxed);
     return fiber;
 }
 

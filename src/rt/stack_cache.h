@@ -1,6 +1,6 @@
-// StackCache: the free fibers that one worker keeps for itself, the hottest first. A slot that was
-// just left has its pages mapped and its lines cached: taking it costs a few nanoseconds, a fresh
-// one a page fault (2 us). Used by its worker only.
+// StackCache: the free fibers of one stack size that a worker keeps for itself, the hottest first.
+// A slot that was just left has its pages mapped and its lines cached: taking it costs a few
+// nanoseconds, a fresh one a page fault (2 us). Used by its worker only.
 #pragma once
 
 #include "base/limits.h"
@@ -14,7 +14,7 @@ class StackCache {
     explicit StackCache(StackArena& arena) : arena_(arena) {}
     StackCache(const StackCache&) = delete;
     StackCache& operator=(const StackCache&) = delete;
-    ~StackCache() { arena_.give_back(std::move(free_)); }
+    ~StackCache() { clear(); }
 
     Fiber* take() {
         if (free_.empty()) arena_.take(free_, kRefill);
@@ -31,6 +31,13 @@ class StackCache {
         arena_.give_back(std::move(free_));
         free_.append(std::move(hot));
     }
+
+    // Gives all of them back.
+    void clear() { arena_.give_back(std::move(free_)); }
+
+    // The next one that take() gives, or nullptr.
+    Fiber* hottest() const noexcept { return free_.front(); }
+    StackArena& arena() noexcept { return arena_; }
 
   private:
     static constexpr unsigned kRefill = 8;

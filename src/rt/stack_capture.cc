@@ -23,7 +23,7 @@ void on_signal(int, siginfo_t*, void* machine) {
     if (result == nullptr) return;
     const Interrupted at = interrupted_at(machine);
     if (const Fiber* fiber = worker->current()) {
-        const StackArena::Bounds stack = worker->scheduler().arena().bounds(fiber);
+        const StackArena::Bounds stack = worker->scheduler().stacks().bounds(fiber);
         result->fiber = fiber->id();
         result->name = fiber->name();
         result->stack = walk_frames(at.pc, at.frame, stack.lower, stack.upper);

@@ -38,14 +38,15 @@ void write_frames(const void* machine, const StackArena::Bounds& stack) {
 void on_fault(int signal, siginfo_t* info, void* machine) {
     Worker* worker = current_worker();
     if (worker != nullptr) {
-        StackArena& arena = worker->scheduler().arena();
-        if (const Fiber* fiber = arena.overflowed_into(info->si_addr)) {
+        const StackArenas& arenas = worker->scheduler().stacks();
+        if (const Fiber* fiber = arenas.overflowed_into(info->si_addr)) {
             char text[256];
-            write_line(text, std::snprintf(text, sizeof text,
-                                           "stack overflow in fiber %llu \"%s\" on worker %u\n",
-                                           static_cast<unsigned long long>(fiber->id()),
-                                           fiber->name(), worker->index()));
-            write_frames(machine, arena.bounds(fiber));
+            write_line(text, std::snprintf(
+                                 text, sizeof text,
+                                 "stack overflow in fiber %llu \"%s\" on worker %u, a %s stack\n",
+                                 static_cast<unsigned long long>(fiber->id()), fiber->name(),
+                                 worker->index(), stack_class_name(fiber->stack_class())));
+            write_frames(machine, arenas.bounds(fiber));
             std::abort();
         }
     }

@@ -13,7 +13,7 @@
 namespace sluice::rt {
 
 Worker::Worker(Scheduler& scheduler, unsigned index, std::optional<std::uint64_t> seed)
-    : scheduler_(scheduler), index_(index), processor_(scheduler.arena(), index, seed) {}
+    : scheduler_(scheduler), index_(index), processor_(scheduler.stacks(), index, seed) {}
 
 bool Worker::is_spare() const noexcept {
     return index_ >= scheduler_.base_workers();
@@ -169,7 +169,9 @@ void Worker::finish(Fiber* fiber) {
     SLUICE_ASSERT(request_ == Request::kEnd);
     processor_.trace.record(TraceKind::kEnd, now_ticks_, fiber->id());
     fiber->state_.store(FiberState::kFree, std::memory_order_release);
-    processor_.stacks.give_back(fiber);
+    if (fiber->measured_.load(std::memory_order_relaxed)) [[unlikely]]
+        scheduler_.stacks().record_depth(*fiber);
+    processor_.stacks_of(fiber->stack_class()).give_back(fiber);
     processor_.counters.ended.add(1);
 }
 

@@ -79,6 +79,8 @@ class Worker {
     // rt/worker_find.cc
     Fiber* next();
     void look_around();
+    void sample_stack();
+    void obey_memory_limit();
     Fiber* take_global(std::size_t most);
     Fiber* search();
     Fiber* steal();
@@ -113,6 +115,9 @@ class Worker {
     Ticks now_ticks_ = 0;        // as of the last switch out or poll
     std::uint64_t yielded_ = 0;  // the fiber that has given way since the last recorded event, or 0
     Ticks looked_at_ticks_ = 0;  // when timers and I/O were looked at last
+    Ticks sampled_at_ticks_ = 0;  // when a stack was chosen to be measured
+    std::size_t sampled_class_ = 0;
+    std::uint32_t memory_epoch_ = 0;  // of the MemoryLimit, as last obeyed
 
     bool in_events_ = false;  // in timer callbacks or poll(): what they make ready is shared after
     // How this worker sleeps; see Scheduler.

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/memory_limit.h"
 #include "base/pause.h"
 #include "rt/scheduler.h"
 #include "rt/worker.h"
@@ -48,6 +49,25 @@ void Worker::look_around() {
     record_yield();
     run_timers();
     if (!processor_.poller->idle()) poll(0);
+    constexpr Ticks kLooksPerSample = limits::kStackSampleNs / limits::kPollIntervalNs;
+    if (now_ticks_ - sampled_at_ticks_ > look_interval_ticks_ * kLooksPerSample) sample_stack();
+}
+
+// The next fiber of one stack size gets fresh memory, which shows at its end how deep it went.
+void Worker::sample_stack() {
+    sampled_at_ticks_ = now_ticks_;
+    sampled_class_ = (sampled_class_ + 1) % kStackClasses;
+    StackCache& stacks = processor_.stacks[sampled_class_];
+    if (Fiber* fiber = stacks.hottest()) stacks.arena().refresh(*fiber);
+}
+
+// Memory may be wanted back, of which this worker keeps some that nobody else may touch.
+void Worker::obey_memory_limit() {
+    MemoryLimit* const memory = scheduler_.memory();
+    if (memory == nullptr || memory->epoch() == memory_epoch_) return;
+    memory_epoch_ = memory->epoch();
+    for (StackCache& stacks : processor_.stacks) stacks.clear();
+    memory->shrink_here();
 }
 
 // A share of the global queue, at most `most`; the first of them is returned.
@@ -124,6 +144,7 @@ Fiber* Worker::steal_from(Worker& victim, bool last_pass) {
 // Waits in the poller until there may be something to do.
 void Worker::sleep() {
     if (run_timers() > 0) return;
+    obey_memory_limit();
     Poller& poller = *processor_.poller;
     poller_idle_.store(poller.idle(), std::memory_order_relaxed);
     processor_.counters.parks.add(1);

@@ -54,11 +54,12 @@ class Group {
 
     // Starts fn() as a fiber. Suspends while `limit` are running. It is started also if the group
     // has been cancelled; fn looks at the context. fn returns Status or void and must not throw.
+    // `traits`: the fiber's name, or {name, rt::StackClass}.
     template <class F>
-    void spawn(F fn, const char* name = "");
+    void spawn(F fn, rt::FiberTraits traits = {});
     // The same, but false if the limit is reached. Also from callbacks on the scheduler's stack.
     template <class F>
-    bool try_spawn(F fn, const char* name = "");
+    bool try_spawn(F fn, rt::FiberTraits traits = {});
 
     // Suspends until all fibers have ended, and returns the first error among them (an error
     // because of cancellation counts only if no other came before). Not cancellable: joining always
@@ -69,7 +70,7 @@ class Group {
 
   private:
     template <class F>
-    void start(F fn, const char* name);
+    void start(F fn, rt::FiberTraits traits);
     void started() noexcept;
     void ended(Status status) noexcept;
 
@@ -83,20 +84,20 @@ class Group {
 };
 
 template <class F>
-void Group::spawn(F fn, const char* name) {
+void Group::spawn(F fn, rt::FiberTraits traits) {
     if (limit_ != kNoLimit) (void)slots_.acquire(1);
-    start(std::move(fn), name);
+    start(std::move(fn), traits);
 }
 
 template <class F>
-bool Group::try_spawn(F fn, const char* name) {
+bool Group::try_spawn(F fn, rt::FiberTraits traits) {
     if (limit_ != kNoLimit && !slots_.try_acquire(1)) return false;
-    start(std::move(fn), name);
+    start(std::move(fn), traits);
     return true;
 }
 
 template <class F>
-void Group::start(F fn, const char* name) {
+void Group::start(F fn, rt::FiberTraits traits) {
     started();
     rt::spawn(
         [this, body = std::move(fn)]() mutable {
@@ -112,7 +113,7 @@ void Group::start(F fn, const char* name) {
             }
             ended(std::move(status));
         },
-        name);
+        traits);
 }
 
 }  // namespace sluice::sync

@@ -14,7 +14,8 @@
 // get() and giving back: on any thread, fiber or scheduler's stack; they never suspend. On a worker
 // they take no lock (a fiber is not interrupted between two suspensions), about 5 ns together; on
 // other threads, the depot's lock. A miss costs a `make`. trim() frees the depot at once, and each
-// cache at its worker's next use of the pool. Any thread.
+// cache at its worker's next use of the pool. Any thread. If the runtime has a MemoryLimit the pool
+// obeys it, and a cache is freed at the latest before its worker sleeps.
 //
 // The pool belongs to one runtime, which must outlive it, and must outlive its objects: the
 // destructor asserts it.
@@ -29,6 +30,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/memory_limit.h"
 #include "base/spin_lock.h"
 #include "rt/runtime.h"
 
@@ -48,7 +50,7 @@ struct PoolStats {
 };
 
 template <class T>
-class ObjectPool {
+class ObjectPool final : public MemoryLimit::Cache {
   public:
     struct Options {
         std::size_t local_max = limits::kPoolLocalObjects;
@@ -66,10 +68,16 @@ class ObjectPool {
         : runtime_(runtime), options_(options), caches_(runtime.workers()) {
         SLUICE_CHECK(options.local_max >= 2);
         for (Cache& cache : caches_) cache.objects.reserve(options.local_max);
-        SpinGuard guard(lock_);
-        depot_.objects.reserve(options.shared_max);
+        {
+            SpinGuard guard(lock_);
+            depot_.objects.reserve(options.shared_max);
+        }
+        if (runtime_.memory() != nullptr) runtime_.memory()->add(*this);
     }
-    ~ObjectPool() { SLUICE_CHECK(stats().borrowed == 0); }
+    ~ObjectPool() {
+        if (runtime_.memory() != nullptr) runtime_.memory()->remove(*this);
+        SLUICE_CHECK(stats().borrowed == 0);
+    }
     ObjectPool(const ObjectPool&) = delete;
     ObjectPool& operator=(const ObjectPool&) = delete;
 
@@ -88,6 +96,12 @@ class ObjectPool {
         SpinGuard guard(lock_);
         depot_.objects.swap(freed);
         depot_.kept.store(0, std::memory_order_relaxed);
+    }
+
+    void shrink() noexcept override {
+        trim();
+        const unsigned worker = runtime_.worker_index();
+        if (worker < caches_.size()) obey_trim(caches_[worker]);
     }
 
     // Sums; not exact while others use the pool.

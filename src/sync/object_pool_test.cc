@@ -2,10 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
 #include <random>
 #include <thread>
 #include <vector>
 
+#include "arch/switch.h"
+#include "base/memory_limit.h"
+#include "rt/timer.h"
 #include "sync/channel.h"
 #include "sync/group.h"
 #include "sync/run_testing.h"
@@ -156,6 +161,59 @@ TEST(ObjectPool, Simulated) {
             EXPECT_LE(pool.stats().kept, 4u);
             EXPECT_EQ(static_cast<std::uint64_t>(alive.load()), pool.stats().kept);
         });
+    });
+}
+
+// A burst of objects, then nothing to do: the pool's memory goes back to the kernel, that of an
+// idle worker's cache too.
+TEST(ObjectPool, ObeysTheMemoryLimitWhenTheProcessIsQuiet) {
+    struct Block {
+        std::array<char, 1 << 20> bytes;
+    };
+    constexpr std::size_t kObjects = 100;
+    MemoryLimit memory(0);
+    rt::Runtime runtime({.workers = 2, .memory = &memory});
+    ObjectPool<Block> pool(runtime, {.local_max = kObjects / 2});
+    runtime.run([&] {
+        // It looks for the first time before the burst, or the burst would be no growth.
+        while (runtime.stats().monitor_ticks < 2 * limits::kMemoryLookNs / limits::kMonitorTickNs) {
+            rt::sleep_for(kMillisecond);
+        }
+        {
+            std::vector<ObjectPool<Block>::Handle> out;
+            for (std::size_t i = 0; i < kObjects; ++i) {
+                out.push_back(pool.get());
+                out.back()->bytes.fill('x');
+            }
+        }
+        EXPECT_EQ(pool.stats().kept, kObjects);
+        const std::size_t full_bytes = resident_bytes();
+        EXPECT_GT(full_bytes, kObjects * sizeof(Block));
+        // Long sleeps: with one of them every few milliseconds it would never be quiet.
+        while (pool.stats().kept > 0) rt::sleep_for(200 * kMillisecond);
+        EXPECT_GE(memory.shrinks(), 1u);
+        if (arch::kStackFactor > 1) return;  // a sanitizer keeps freed memory
+        EXPECT_LT(resident_bytes(), full_bytes - kObjects * sizeof(Block) / 2);
+    });
+}
+
+// Over the limit it shrinks while others run, and what is in use stays.
+TEST(ObjectPool, ObeysTheMemoryLimitUnderLoad) {
+    std::atomic<std::size_t> resident_now = 1 << 20;
+    MemoryLimit memory(2 << 20, [&] { return resident_now.load(); });
+    rt::Runtime runtime({.workers = 1, .memory = &memory});
+    ObjectPool<int> pool(runtime);
+    runtime.run([&] {
+        const auto used = pool.get();
+        *used = 7;
+        {
+            const auto second = pool.get();
+        }
+        EXPECT_EQ(pool.stats().kept, 1u);
+        resident_now = 3 << 20;
+        while (pool.stats().kept > 0) rt::sleep_for(kMillisecond);
+        EXPECT_GE(memory.shrinks(), 1u);
+        EXPECT_EQ(*used, 7);
     });
 }
 

@@ -18,7 +18,7 @@ FIELDS = (
     "version slots_per_chunk colours colour_bytes fiber_bytes id name state wait_reason wait_object"
     " context saved_pc saved_frame state_names reason_names"
 ).split()
-ARENAS_MAX = 8
+ARENAS_MAX = 24
 
 
 def read(address, size):

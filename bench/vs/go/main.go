@@ -62,6 +62,8 @@ func main() {
 		measure(o, run)
 	case o.line == "parked":
 		parked(o)
+	case o.line == "sockets":
+		sockets(o)
 	case o.line == "echo":
 		echo()
 	default:
