@@ -131,6 +131,9 @@ inline constexpr std::size_t kWatchesPerPollerMax = 1 << 21;      // registratio
 inline constexpr std::int64_t kAcceptPauseMinNs = 10'000'000;     // ns; out of descriptors
 inline constexpr std::int64_t kAcceptPauseMaxNs = 1'000'000'000;  // ns; the pause doubles up to it
 
+// Small files read by one system call, and the most that one of them may hold.
+inline constexpr std::size_t kSmallFilesBatch = 64;
+inline constexpr std::size_t kSmallFileBytesMax = 64 << 10;
 // Bytes of a file sent to a socket at once by a thread of the blocking pool.
 inline constexpr std::size_t kSendFileBytes = 256u << 10;
 // Bytes of one call on a file. given: the kernel takes no more than 2 GiB

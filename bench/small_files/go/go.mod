@@ -1,0 +1,3 @@
+module sluice.bench/small_files
+
+go 1.22
