@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
@@ -254,6 +255,14 @@ int sem_wait_for(sem_t& semaphore, std::int64_t timeout_ns) noexcept {
     until.tv_sec += nsec / 1'000'000'000;
     until.tv_nsec = nsec % 1'000'000'000;
     return retried([&] { return ::sem_clockwait(&semaphore, CLOCK_MONOTONIC, &until); });
+}
+
+int sched_setaffinity(const cpu_set_t& cpus) noexcept {
+    return static_cast<int>(value_or_errno(::sched_setaffinity(0, sizeof cpus, &cpus)));
+}
+
+int mlockall(int flags) noexcept {
+    return static_cast<int>(value_or_errno(::mlockall(flags)));
 }
 
 }  // namespace sluice::sys

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <poll.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -98,5 +99,9 @@ int nice(int increment) noexcept;
 
 // sem_clockwait(3) by the monotonic clock: -ETIMEDOUT when no permit came in `timeout_ns`.
 int sem_wait_for(sem_t& semaphore, std::int64_t timeout_ns) noexcept;
+int sched_setaffinity(const cpu_set_t& cpus) noexcept;
+
+// The whole process. Sanitizers make it do nothing.
+int mlockall(int flags) noexcept;
 
 }  // namespace sluice::sys

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/log_sink.h"
 #include "base/memory_limit.h"
+#include "base/memory_lock.h"
 #include "base/metrics.h"
 #include "base/tick_clock.h"
 #include "cli/dump_signal.h"
@@ -30,6 +31,7 @@
 #include "observe/trace_json.h"
 #include "rt/cpu_count.h"
 #include "rt/runtime.h"
+#include "rt/topology.h"
 #include "storage/wal/injected_faults.h"
 
 namespace sluice::cli {
@@ -154,6 +156,52 @@ void log_stall(const Logger& log, const rt::StallReport& report) {
                                           {"stack", report.stack}});
 }
 
+// The process's CPUs from now on, and for its workers' places: Options::places. Without any flag
+// nothing is pinned.
+struct Placement {
+    std::vector<unsigned> cpus;
+    std::vector<rt::WorkerPlace> places;
+    unsigned workers;
+};
+
+Result<Placement> place(const ServeOptions& options) {
+    rt::Topology machine = rt::read_topology();
+    if (!options.cpu_list.empty()) {
+        auto part = machine.only(options.cpu_list);
+        if (!part) return fail(Code::kInvalidArgument, "--cpu-list: " + part.error().message());
+        machine = std::move(*part);
+    }
+    Placement result;
+    const bool pins = options.pin_workers != "none";
+    if (pins || !options.cpu_list.empty()) {
+        for (const rt::Topology::Cpu& cpu : machine.cpus) result.cpus.push_back(cpu.number);
+    }
+    SLUICE_TRY(rt::pin_thread(result.cpus));  // threads inherit it: the store's, the log's
+    result.workers = options.workers != 0 ? options.workers : rt::usable_cpus();
+    if (pins) {
+        result.places = rt::place_workers(
+            machine, result.workers,
+            options.pin_workers == "cpu" ? rt::Pinning::kCpu : rt::Pinning::kNode);
+    }
+    return result;
+}
+
+rt::Options runtime_options(const ServeOptions& options, const Placement& placement,
+                            io::PollerFactory pollers, MemoryLimit& memory, const Logger& log) {
+    rt::Options runtime;
+    runtime.workers = placement.workers;
+    runtime.workers_min = options.workers_min;
+    runtime.places = placement.places;
+    runtime.make_poller = std::move(pollers);
+    runtime.on_stall = [&log](const rt::StallReport& report) { log_stall(log, report); };
+    runtime.memory = &memory;
+    runtime.spare_workers_max = limits::kSpareWorkersMax;
+    runtime.on_spare = [&log](unsigned spares) {
+        log.warn("every worker is stuck and work waits; started a spare one", {{"spares", spares}});
+    };
+    return runtime;
+}
+
 int could_not_start(const Logger& log, const Error& error) {
     log.error("cannot start", {{"error", error.message()}});
     log.flush();
@@ -176,6 +224,11 @@ int serve(const ServeOptions& options) {
                      parse_log_format(options.log_format).value_or(LogFormat::kJson));
     auto configured = server_options(options);
     if (!configured) return could_not_start(log, configured.error());
+    auto placement = place(options);
+    if (!placement) return could_not_start(log, placement.error());
+    configured->thread_cpus = placement->cpus;
+    const Status locked = options.lock_memory ? lock_memory() : Status();
+    if (!locked) return could_not_start(log, locked.error());
     auto pollers = io::make_poller_factory(options.poller);
     if (!pollers) return could_not_start(log, pollers.error());
 
@@ -193,20 +246,8 @@ int serve(const ServeOptions& options) {
     });
     auto files = open_files();
     if (!files) return could_not_start(log, files.error());
-    const unsigned workers = options.workers == 0 ? rt::usable_cpus() : options.workers;
     MemoryLimit memory(options.memory_limit_bytes + limits::kServeMemoryBytes);
-    rt::Runtime runtime({
-        .workers = workers,
-        .make_poller = *pollers,
-        .on_stall = [&log](const rt::StallReport& report) { log_stall(log, report); },
-        .spare_workers_max = limits::kSpareWorkersMax,
-        .on_spare =
-            [&log](unsigned spares) {
-                log.warn("every worker is stuck and work waits; started a spare one",
-                         {{"spares", spares}});
-            },
-        .memory = &memory,
-    });
+    rt::Runtime runtime(runtime_options(options, *placement, *pollers, memory, log));
     observe::add_runtime_metrics(registry, runtime);
     const DumpOnSignal dump_on_signal(runtime);
     if (options.enable_pprof) add_debug_pages(http, runtime);

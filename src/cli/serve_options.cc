@@ -9,6 +9,7 @@
 #include <set>
 
 #include "cli/units.h"
+#include "rt/topology.h"
 
 namespace sluice::cli {
 namespace {
@@ -137,6 +138,16 @@ void add_process_flags(Flags& flags, ServeOptions& o) {
                  "/debug/trace (for Perfetto).");
     flags.group("Sluice's own");
     flags.value("workers", o.workers, "Threads that run requests (0: one for each CPU).");
+    flags.value("workers-min", o.workers_min,
+                "Let the number of threads that run follow the load, from this to --workers, which "
+                "may be more than the CPUs (0: it is fixed).");
+    flags.value("cpu-list", o.cpu_list, "CPUs to run on, such as 0-3,8 (default: all allowed).");
+    flags
+        .value("pin-workers", o.pin_workers,
+               "'cpu': each worker on one CPU of the list; 'node': on those of one NUMA node; "
+               "'none'.")
+        ->check(CLI::IsMember({"none", "cpu", "node"}));
+    flags.toggle("lock-memory", o.lock_memory, "Never let memory be written to swap.");
     flags
         .value("poller", o.poller, "'io_uring', 'epoll', or 'auto': io_uring where it is allowed.")
         ->check(CLI::IsMember({"auto", "epoll", "io_uring"}));
@@ -240,6 +251,14 @@ Status check_serve_options(const ServeOptions& options) {
     if (options.name.empty()) return bad("--name must not be empty");
     SLUICE_TRY(check_initial_cluster(options));
     if (options.max_txn_ops == 0) return bad("--max-txn-ops must be at least 1");
+    if (!options.cpu_list.empty() && !rt::parse_cpu_list(options.cpu_list)) {
+        return bad(
+            fmt::format("--cpu-list: {}", rt::parse_cpu_list(options.cpu_list).error().message()));
+    }
+    if (options.workers != 0 && options.workers_min > options.workers) {
+        return bad(fmt::format("--workers-min[{}] must not be above --workers[{}]",
+                               options.workers_min, options.workers));
+    }
     if (options.max_request_bytes == 0) return bad("--max-request-bytes must be at least 1");
     if (options.heartbeat_interval_ms == 0) return bad("--heartbeat-interval must be at least 1");
     if (options.election_timeout_ms < 5 * options.heartbeat_interval_ms) {

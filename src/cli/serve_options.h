@@ -47,7 +47,11 @@ struct ServeOptions {
     bool enable_pprof = false;
     bool unsafe_no_fsync = false;
 
-    std::uint32_t workers = 0;  // 0: one for each CPU this process may run on
+    std::uint32_t workers = 0;      // 0: one for each CPU this process may run on
+    std::uint32_t workers_min = 0;  // 0: the number of workers is fixed
+    std::string cpu_list;           // empty: all that this process may use
+    std::string pin_workers = "none";
+    bool lock_memory = false;
     std::string poller = "auto";
     std::uint64_t memory_limit_bytes = 128ull << 20;
 };

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/time_slice.h"
+#include "rt/topology.h"
 
 namespace sluice::consensus {
 namespace {
@@ -51,8 +52,12 @@ void LogWriter::Work::clear() {
     after_persist.clear();
 }
 
-LogWriter::LogWriter(std::unique_ptr<storage::Wal> wal, const TickClock& ticks, Doorbell& done)
-    : wal_(std::move(wal)), ticks_(ticks), done_bell_(done), thread_([this] { run(); }) {}
+LogWriter::LogWriter(std::unique_ptr<storage::Wal> wal, const TickClock& ticks, Doorbell& done,
+                     const std::vector<unsigned>& cpus)
+    : wal_(std::move(wal)), ticks_(ticks), done_bell_(done), thread_([this, cpus] {
+          SLUICE_CHECK(rt::pin_thread(cpus));
+          run();
+      }) {}
 
 LogWriter::~LogWriter() {
     SLUICE_CHECK(!thread_.joinable());

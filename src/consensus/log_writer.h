@@ -63,7 +63,9 @@ class LogWriter {
         GroupStamps stamps;
     };
 
-    LogWriter(std::unique_ptr<storage::Wal> wal, const TickClock& ticks, Doorbell& done);
+    // cpus: see NodeOptions::thread_cpus.
+    LogWriter(std::unique_ptr<storage::Wal> wal, const TickClock& ticks, Doorbell& done,
+              const std::vector<unsigned>& cpus);
     ~LogWriter();  // stop() must have been called
 
     // Moves the work's content away; merges it with what waits.

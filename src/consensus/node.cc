@@ -47,7 +47,7 @@ struct Node::Impl {
           unsaved_configuration(first_configuration(*wal, options)),
           own_term_index(wal->last_index() + 1),
           last_mark(wal->snapshot().index),
-          writer(std::move(wal), *options.ticks, bell),
+          writer(std::move(wal), *options.ticks, bell, options.thread_cpus),
           applier(sm, writer.wal(), *options.ticks, pending,
                   {.applied = raft->log().applied(),
                    .snapshot_count = options.snapshot_count,

@@ -132,6 +132,8 @@ struct NodeOptions {
     std::vector<std::uint64_t> initial_voters = {};
 
     bool unsafe_no_fsync = false;  // see WalOptions
+    // Where the log writer runs; empty: as who opens the node, which may be a worker in its place.
+    std::vector<unsigned> thread_cpus = {};
 
     std::uint64_t snapshot_count = limits::kSnapshotCount;         // entries
     std::uint64_t keep_entries = limits::kSnapshotKeepEntries;     // kept below the mark

@@ -17,6 +17,10 @@ constexpr Figure kCounters[] = {
     {"sluice_runtime_switches_total", "Fibers switched in.", &rt::Stats::switches},
     {"sluice_runtime_steals_total", "Times that a worker took work from another.",
      &rt::Stats::steals},
+    {"sluice_runtime_steals_far_total", "Of the steals, those from a worker of another NUMA node.",
+     &rt::Stats::steals_far},
+    {"sluice_runtime_active_worker_changes_total",
+     "Changes of the number of workers that run fibers.", &rt::Stats::active_worker_changes},
     {"sluice_runtime_wakes_total", "Idle workers woken by others.", &rt::Stats::wakes},
     {"sluice_runtime_parks_total", "Workers gone idle.", &rt::Stats::parks},
     {"sluice_runtime_polls_total", "Looks at I/O.", &rt::Stats::polls},
@@ -107,6 +111,9 @@ void add_runtime_metrics(metrics::Registry& registry, const rt::Runtime& runtime
         visitor.family("sluice_runtime_spare_workers", "Workers added while all others were stuck.",
                        metrics::Type::kGauge);
         visitor.value({}, static_cast<double>(stats.spare_workers));
+        visitor.family("sluice_runtime_active_workers", "Workers that run fibers at this load.",
+                       metrics::Type::kGauge);
+        visitor.value({}, static_cast<double>(stats.active_workers));
         visitor.family("sluice_runtime_fibers", "Fibers that have not ended.",
                        metrics::Type::kGauge);
         // Read apart: the difference may be torn.

@@ -11,6 +11,7 @@
 #include "base/syscall.h"
 #include "rt/park.h"
 #include "rt/scheduler.h"
+#include "rt/topology.h"
 
 namespace sluice::rt {
 namespace {
@@ -22,10 +23,12 @@ void record(const Fiber& fiber, TraceKind kind) {
 
 }  // namespace
 
-BlockingPool::BlockingPool(unsigned threads_max, unsigned workers, TimeNs idle_ns)
+BlockingPool::BlockingPool(unsigned threads_max, unsigned workers, TimeNs idle_ns,
+                           std::vector<unsigned> cpus)
     : threads_max_(threads_max),
       workers_(workers),
       idle_ns_(idle_ns),
+      cpus_(std::move(cpus)),
       slots_(std::make_unique<Slot[]>(threads_max)) {
     SLUICE_CHECK(threads_max <= limits::kBlockingThreadsMax);
 }
@@ -93,6 +96,7 @@ void BlockingPool::start_thread() {
 
 void BlockingPool::thread_main(unsigned slot) {
     pthread_setname_np(pthread_self(), "blocking");
+    SLUICE_CHECK(pin_thread(cpus_));  // and not where the worker that has started it is pinned
     (void)sys::nice(nice_of(slot, workers_));  // where it is refused, all stays as it was
     do {
         announce(slot);

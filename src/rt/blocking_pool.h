@@ -18,6 +18,7 @@
 #include <memory>
 #include <thread>
 #include <type_traits>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -44,8 +45,10 @@ class BlockingPool {
         unsigned pending = 0;       // jobs queued or running
     };
 
-    // threads_max: at most limits::kBlockingThreadsMax.
-    BlockingPool(unsigned threads_max, unsigned workers, TimeNs idle_ns);
+    // threads_max: at most limits::kBlockingThreadsMax. cpus: on which its threads run; empty: as
+    // whoever starts them.
+    BlockingPool(unsigned threads_max, unsigned workers, TimeNs idle_ns,
+                 std::vector<unsigned> cpus = {});
     BlockingPool(const BlockingPool&) = delete;
     BlockingPool& operator=(const BlockingPool&) = delete;
     ~BlockingPool();
@@ -86,6 +89,7 @@ class BlockingPool {
     const unsigned threads_max_;
     const unsigned workers_;
     const TimeNs idle_ns_;
+    const std::vector<unsigned> cpus_;
     const std::unique_ptr<Slot[]> slots_;
 
     ArrivalStack<Job, &Job::next> arrivals_;

@@ -20,6 +20,12 @@ class GlobalQueue {
         return size_.load(std::memory_order_seq_cst) == 0 && foreign_.empty();
     }
 
+    // How many there are at least: those of foreign threads that no worker has seen count as one.
+    // Any thread.
+    std::size_t size_at_least() const noexcept {
+        return size_.load(std::memory_order_relaxed) + (foreign_.empty() ? 0 : 1);
+    }
+
     // Any thread, without a lock.
     void push_foreign(Fiber* fiber) noexcept { foreign_.push(fiber); }
 

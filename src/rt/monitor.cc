@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/memory_limit.h"
+#include "rt/cpu_count.h"
 #include "rt/scheduler.h"
 
 namespace sluice::rt {
@@ -19,6 +20,12 @@ void Monitor::start() {
     stopping_ = false;
     seen_ = {};
     scheduler_.stacks().set_tended(true);
+    if (scheduler_.adapts()) {
+        worker_count_.emplace(WorkerCount::Bounds{.min = scheduler_.options().workers_min,
+                                                  .max = scheduler_.base_workers(),
+                                                  .cpus = usable_cpus()});
+        load_meter_.emplace(scheduler_);
+    }
     thread_ = std::thread([this] {
         pthread_setname_np(pthread_self(), "monitor");
         serve();
@@ -33,6 +40,7 @@ void Monitor::stop() {
     }
     woken_.notify_one();
     thread_.join();
+    load_meter_.reset();
     resting_.store(false);
     scheduler_.stacks().set_tended(false);
 }
@@ -99,7 +107,7 @@ bool Monitor::tick() {
         const bool stuck = age_ns >= limits::kStallNs;
         if (worker->is_spare()) {
             helper_awake = helper_awake || (seen.slice_start != 0 && !stuck);
-        } else {
+        } else if (!worker->stands_aside()) {
             all_stuck = all_stuck && stuck;
         }
         if (age_ns < limits::kSliceNs) continue;
@@ -109,6 +117,7 @@ bool Monitor::tick() {
         seen.reported = true;
         report(*worker, seen);
     }
+    if (load_meter_) adapt();
     // Whoever makes a single fiber ready wakes nobody, since it is about to run it itself.
     if (work_waits) scheduler_.wake_one();
     if (!all_stuck) {
@@ -122,6 +131,11 @@ bool Monitor::tick() {
     if (ticks() % kTicksPerLook == 0) look_at_memory(/*quiet=*/false);
     stacks_left_ = scheduler_.stacks().tend(scheduler_.clock().now_ns());
     return awake;
+}
+
+void Monitor::adapt() {
+    const std::optional<WorkerLoad> load = load_meter_->take();
+    if (load) scheduler_.set_active_workers(worker_count_->sample(*load));
 }
 
 // 0 if the worker sleeps, or was not seen in this slice before.

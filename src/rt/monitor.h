@@ -13,6 +13,9 @@
 // limits::kSpareWorkersMax. It takes others' work as long as all of them are stuck; afterwards it
 // serves its own fibers, timers and descriptors, sleeps otherwise, and ends with run().
 //
+// Where the number of workers follows the load (Options::workers_min), each look is a sample of it
+// (rt/worker_load.h), and the monitor sets what rt/worker_count.h makes of that.
+//
 // Stacks are had, and io_uring's completions fetched, by SIGURG to the stuck thread. It restarts
 // system calls; the few that never are (nanosleep, poll) may return early there, with EINTR.
 //
@@ -33,11 +36,14 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "base/limits.h"
 #include "base/tick_clock.h"
+#include "rt/worker_count.h"
+#include "rt/worker_load.h"
 
 namespace sluice::rt {
 
@@ -88,6 +94,7 @@ class Monitor {
     void report(Worker& worker, const Seen& seen);
     bool may_report();
     void rearm() noexcept;
+    void adapt();
 
     Scheduler& scheduler_;
     std::thread thread_;
@@ -105,6 +112,9 @@ class Monitor {
     TimeNs minute_start_ns_ = 0;
     unsigned reports_in_minute_ = 0;
     std::uint64_t spare_started_at_ = 0;  // the tick
+    // Only where the number of workers follows the load.
+    std::optional<WorkerCount> worker_count_;
+    std::optional<WorkerLoadMeter> load_meter_;
     std::atomic<std::uint64_t> ticks_{0};
     std::atomic<std::uint64_t> stalls_{0};
     std::atomic<std::uint64_t> stalls_suppressed_{0};

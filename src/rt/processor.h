@@ -31,7 +31,7 @@ namespace sluice::rt {
 
 struct Counters {
     Counter started, ended, switches, steals, stolen, overflows, polls, parks, timers,
-        timers_rescued, events_rescued, yields_forced;
+        timers_rescued, events_rescued, yields_forced, steals_far, slept_ticks;
 };
 
 class Processor {
@@ -101,6 +101,9 @@ class Processor {
     // not serve. How thieves and the monitor tell a busy owner from a stuck one. A release, so that
     // whoever sees it may use `poller`.
     std::atomic<Ticks> slice_start_ticks{0};
+
+    // When the owner went to sleep in its poller; 0: it is awake. Earlier sleeps: slept_ticks.
+    std::atomic<Ticks> asleep_since_ticks{0};
 
   private:
     Fiber* pop_in_order();

@@ -38,6 +38,9 @@ Runtime& Runtime::current() {
 unsigned Runtime::workers() const noexcept {
     return scheduler_->base_workers();
 }
+unsigned Runtime::active_workers() const noexcept {
+    return scheduler_->active_workers();
+}
 unsigned Runtime::worker_slots() const noexcept {
     return scheduler_->base_workers() + scheduler_->spares_max();
 }

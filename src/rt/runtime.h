@@ -28,6 +28,7 @@
 #include "rt/lock_profile.h"
 #include "rt/poller.h"
 #include "rt/stack_report.h"
+#include "rt/topology.h"
 #include "rt/trace_event.h"
 
 namespace sluice {
@@ -54,6 +55,16 @@ struct StallReport {
 
 struct Options {
     unsigned workers = 0;  // 0: one for each CPU this process may use
+    // If it is above 0 and below `workers`: the number of them that run fibers at a time follows
+    // the load, between the two (rt/worker_count.h). The others stand aside: they sleep, take their
+    // own descriptors' events and timers, and hand on the fibers that these make ready. Decided by
+    // the monitor; without it, or where the kernel does not account for waits, the number stays
+    // that of the CPUs.
+    unsigned workers_min = 0;
+    // Where each worker runs, from the first on, and on whose memory it works (rt/topology.h);
+    // those of one node steal from each other first. Empty, or a place without CPUs: anywhere. Each
+    // list is one that pin_thread() takes here.
+    std::vector<WorkerPlace> places = {};
     // Called by each worker's own thread before it serves (a ring may belong to that thread), once
     // in each run(). A spare worker's number is `workers` or more. Empty: a poller without I/O.
     std::function<std::unique_ptr<Poller>(unsigned worker)> make_poller = {};
@@ -101,9 +112,12 @@ struct Stats {
     std::uint64_t stalls = 0;                   // slices longer than limits::kStallNs
     std::uint64_t stalls_suppressed = 0;  // of those, not reported: too many, or over too soon
     std::uint64_t spare_workers = 0;      // added since run() began, since all others were stuck
-    std::uint64_t monitor_ticks = 0;      // looks of the monitor at the workers
     LockTotals locks;                     // waits for locks (rt/lock_profile.h)
-    std::uint64_t stacks = 0;             // stack slots ever carved
+    std::uint64_t active_workers = 0;     // that run fibers; see Options::workers_min
+    std::uint64_t active_worker_changes = 0;  // of that number
+    std::uint64_t steals_far = 0;             // of `steals`, from a worker of another node
+    std::uint64_t monitor_ticks = 0;          // looks of the monitor at the workers
+    std::uint64_t stacks = 0;                 // stack slots ever carved
     std::uint64_t stacks_unguarded = 0;
 };
 
@@ -124,6 +138,8 @@ class Runtime {
     static Runtime& current();
 
     unsigned workers() const noexcept;
+    // Those that run fibers now, the first ones; see Options::workers_min.
+    unsigned active_workers() const noexcept;
     // The number of the worker of this runtime on whose thread the caller runs; workers() if it is
     // a spare one or none. A fiber may be on another after any suspension. About 3 ns.
     unsigned worker_index() const noexcept;
@@ -215,7 +231,8 @@ Fiber* spawn(F&& fn, FiberTraits traits = {}) {
 }
 
 // The same through a worker's inbox, from any thread: the fiber makes its first run on that worker,
-// whatever the others do (later it may migrate). For per-worker setup: listeners, rings.
+// whatever the others do (later it may migrate), unless that worker stands aside
+// (Options::workers_min). For per-worker setup: listeners, rings.
 // A thread that is no worker must make sure that run() cannot return meanwhile.
 template <class F>
 void spawn_on(Runtime& runtime, unsigned worker, F&& fn, FiberTraits traits = {}) {

@@ -33,15 +33,16 @@ Scheduler::Scheduler(Runtime& runtime, Options options)
       // A clock of the caller's own is the measure of everything, accounts included.
       ticks_(*clock_,
              options_.clock != nullptr ? TickClock::Source::kClock : TickClock::best_source()),
-      stacks_(&runtime, options_.stack_bytes, options_.memory) {
+      stacks_(&runtime, options_.stack_bytes, options_.memory),
+      cpus_(options_.places.empty() ? std::vector<unsigned>() : allowed_cpus()) {
     const unsigned count = worker_count(options_);
-    for (unsigned i = 0; i < count; ++i) {
-        workers_.add(std::make_unique<Worker>(*this, i, options_.schedule_seed));
-    }
+    for (unsigned i = 0; i < count; ++i) workers_.add(make_worker(i));
     base_workers_ = count;
+    const unsigned at_least = std::min(adapts() ? options_.workers_min : count, count);
+    active_workers_.store(std::clamp(usable_cpus(), at_least, count));
     spares_max_ = std::min(options_.spare_workers_max, limits::kSpareWorkersMax);
     blocking_pool_ = std::make_unique<BlockingPool>(options_.blocking_threads_max, base_workers_,
-                                                    options_.blocking_thread_idle_ns);
+                                                    options_.blocking_thread_idle_ns, cpus_);
     install_stack_overflow_handler();
 }
 
@@ -82,10 +83,26 @@ void Scheduler::run(std::function<void()> main) {
     SLUICE_CHECK(spinning_.load() == 0 && sleepers_.load() == 0 && spare_sleepers_.load() == 0);
 }
 
+// On memory of its place: the pages that it writes first are its node's.
+std::unique_ptr<Worker> Scheduler::make_worker(unsigned index) {
+    std::unique_ptr<Worker> worker;
+    if (index >= options_.places.size()) {
+        return std::make_unique<Worker>(*this, index, 0, options_.schedule_seed);
+    }
+    std::thread([&] {
+        const WorkerPlace& place = options_.places[index];
+        SLUICE_CHECK(pin_thread(place.cpus));
+        worker = std::make_unique<Worker>(*this, index, place.node, options_.schedule_seed);
+    }).join();
+    return worker;
+}
+
 void Scheduler::serve(unsigned index) {
     const AlternateSignalStack signal_stack;
+    if (index < options_.places.size()) SLUICE_CHECK(pin_thread(options_.places[index].cpus));
     workers_[index]->serve(options_.make_poller ? options_.make_poller(index)
                                                 : std::make_unique<NullPoller>());
+    SLUICE_CHECK(pin_thread(cpus_));  // the thread of worker 0 is the caller's again
 }
 
 // The Worker of an earlier run() is used again: its counters belong to the sums.
@@ -104,7 +121,7 @@ bool Scheduler::call_spare(bool may_start) {
         ++serving_;
     }
     if (index == workers_.size()) {
-        workers_.add(std::make_unique<Worker>(*this, index, std::nullopt));
+        workers_.add(make_worker(index));
     }
     spares_.store(spares + 1);
     spare_threads_.emplace_back([this, index] {
@@ -243,7 +260,10 @@ Stats Scheduler::stats() const {
         sum.events_for_others += counters.events_rescued.get();
         sum.yields_forced += counters.yields_forced.get();
         sum.locks += worker->processor().locks.totals();
+        sum.steals_far += counters.steals_far.get();
     }
+    sum.active_workers = active_workers();
+    sum.active_worker_changes = active_worker_changes_.load(std::memory_order_relaxed);
     sum.fibers_started += started_elsewhere_.load();
     sum.wakes = wakes_.load(std::memory_order_relaxed);
     sum.stalls = monitor_.stalls();

@@ -65,6 +65,16 @@ class Scheduler {
     // Those that Options asked for; the indices from here on are spare workers'.
     unsigned base_workers() const noexcept { return base_workers_; }
     unsigned spares_max() const noexcept { return spares_max_; }
+    // The first ones of the base workers; the others stand aside (Options::workers_min).
+    unsigned active_workers() const noexcept {
+        return active_workers_.load(std::memory_order_relaxed);
+    }
+    bool adapts() const noexcept {
+        return options_.workers_min > 0 && options_.workers_min < base_workers_;
+    }
+    // By the monitor. At least 1, at most base_workers().
+    void set_active_workers(unsigned count);
+    const Options& options() const noexcept { return options_; }
     Stats stats() const;
     std::string dump();
     std::vector<TraceEvent> trace() const;
@@ -123,6 +133,7 @@ class Scheduler {
 
     bool deadlocked() const;
     void report_deadlock();
+    std::unique_ptr<Worker> make_worker(unsigned index);
     void serve(unsigned index);
     Worker* take_sleeper(unsigned index, bool with_token) SLUICE_REQUIRES(lock_);
 
@@ -137,7 +148,10 @@ class Scheduler {
         ShownToDebuggers(stacks_.of(StackClass::kNormal)),
         ShownToDebuggers(stacks_.of(StackClass::kLarge))};
     GlobalQueue global_queue_;
+    const std::vector<unsigned> cpus_;  // of threads without a place; empty: nothing is pinned
     unsigned base_workers_ = 0;
+    std::atomic<unsigned> active_workers_{0};  // changes under lock_
+    std::atomic<std::uint64_t> active_worker_changes_{0};
     unsigned spares_max_ = 0;
     WorkerList workers_;
     Monitor monitor_{*this};
@@ -146,6 +160,7 @@ class Scheduler {
     std::atomic<int> spinning_{0};
     std::atomic<int> sleepers_{0};            // change under lock_; read without it
     std::atomic<int> spare_sleepers_{0};      // spare workers, which are not among the above
+    std::atomic<int> aside_sleepers_{0};      // those that stand aside, neither
     std::atomic<bool> spares_wanted_{false};  // by the monitor: they shall do others' work
     std::atomic<unsigned> spares_{0};         // serving in this run()
     std::vector<std::thread> spare_threads_;  // the monitor's, after it run()'s

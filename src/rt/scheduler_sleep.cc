@@ -1,4 +1,5 @@
 // How workers fall asleep and are woken, and what the last one awake decides (rt/scheduler.h).
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -9,8 +10,9 @@
 namespace sluice::rt {
 
 bool Scheduler::may_spin() const noexcept {
-    const int asleep =
-        sleepers_.load(std::memory_order_relaxed) + spare_sleepers_.load(std::memory_order_relaxed);
+    const int asleep = sleepers_.load(std::memory_order_relaxed) +
+                       spare_sleepers_.load(std::memory_order_relaxed) +
+                       aside_sleepers_.load(std::memory_order_relaxed);
     const int busy = static_cast<int>(workers_.size()) - asleep;
     return 2 * spinning_.load(std::memory_order_relaxed) < busy;
 }
@@ -28,6 +30,7 @@ void Scheduler::wake_one() {
         const MutexLock lock(lock_);
         const std::size_t last = spares ? workers_.size() : base_workers_;
         for (unsigned i = 0; i < last && sleeper == nullptr; ++i) {
+            if (workers_[i]->stands_aside()) continue;
             sleeper = take_sleeper(i, /*with_token=*/true);
         }
         // Under the lock, so that a worker that falls asleep after this look sees no phantom
@@ -55,11 +58,10 @@ void Scheduler::wake_worker(unsigned index) {
 Worker* Scheduler::take_sleeper(unsigned index, bool with_token) {
     Worker& worker = *workers_[index];
     if (!worker.asleep_.load(std::memory_order_relaxed)) return nullptr;
-    std::atomic<int>& sleepers = worker.is_spare() ? spare_sleepers_ : sleepers_;
-    SLUICE_ASSERT(sleepers.load() > 0);
+    SLUICE_ASSERT(worker.asleep_among_->load() > 0);
     worker.asleep_.store(false);
     worker.woken_spinning_ = with_token;
-    sleepers.fetch_sub(1);
+    worker.asleep_among_->fetch_sub(1);
     return &worker;
 }
 
@@ -68,8 +70,11 @@ void Scheduler::fall_asleep(Worker& worker) {
         const MutexLock lock(lock_);
         SLUICE_CHECK(!worker.asleep_.load());
         worker.woken_spinning_ = false;
+        worker.asleep_among_ = worker.is_spare()       ? &spare_sleepers_
+                               : worker.stands_aside() ? &aside_sleepers_
+                                                       : &sleepers_;
         worker.asleep_.store(true);
-        (worker.is_spare() ? spare_sleepers_ : sleepers_).fetch_add(1);
+        worker.asleep_among_->fetch_add(1);
     }
     std::atomic_thread_fence(std::memory_order_seq_cst);
 }
@@ -79,6 +84,19 @@ bool Scheduler::wake_up(Worker& worker) {
     if (!worker.asleep_.load()) return std::exchange(worker.woken_spinning_, false);
     take_sleeper(worker.index(), /*with_token=*/false);
     return false;
+}
+
+// Whose part changes is woken, so that it sleeps on among those to whom it belongs now.
+void Scheduler::set_active_workers(unsigned count) {
+    SLUICE_CHECK(count > 0 && count <= base_workers_);
+    unsigned before = 0;
+    {
+        const MutexLock lock(lock_);  // with fall_asleep()
+        before = active_workers_.exchange(count);
+    }
+    if (before == count) return;
+    active_worker_changes_.fetch_add(1, std::memory_order_relaxed);
+    for (unsigned i = std::min(before, count); i < std::max(before, count); ++i) wake_worker(i);
 }
 
 bool Scheduler::work_to_steal() const noexcept {
@@ -98,7 +116,8 @@ bool Scheduler::last_one_verdict() {
     const std::uint64_t switches = stats().switches;
     {
         const MutexLock lock(lock_);
-        if (sleepers_.load() + spare_sleepers_.load() != static_cast<int>(serving_)) return false;
+        const int asleep = sleepers_.load() + spare_sleepers_.load() + aside_sleepers_.load();
+        if (asleep != static_cast<int>(serving_)) return false;
     }
     if (live() == 0) {
         stopping_.store(true);

@@ -1,6 +1,7 @@
 #include "rt/worker.h"
 
 #include <cxxabi.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -12,15 +13,23 @@
 
 namespace sluice::rt {
 
-Worker::Worker(Scheduler& scheduler, unsigned index, std::optional<std::uint64_t> seed)
-    : scheduler_(scheduler), index_(index), processor_(scheduler.stacks(), index, seed) {}
+Worker::Worker(Scheduler& scheduler, unsigned index, unsigned node,
+               std::optional<std::uint64_t> seed)
+    : scheduler_(scheduler),
+      index_(index),
+      node_(node),
+      processor_(scheduler.stacks(), index, seed) {}
 
 bool Worker::is_spare() const noexcept {
     return index_ >= scheduler_.base_workers();
 }
 
+bool Worker::stands_aside() const noexcept {
+    return index_ >= scheduler_.active_workers() && !is_spare();
+}
+
 bool Worker::may_take() const noexcept {
-    return !is_spare() || scheduler_.spares_wanted();
+    return is_spare() ? scheduler_.spares_wanted() : !stands_aside();
 }
 
 void Worker::serve(std::unique_ptr<Poller> poller) {
@@ -29,6 +38,7 @@ void Worker::serve(std::unique_ptr<Poller> poller) {
     set_current_worker(this);
     budget_ = &thread_budget();
     capture_.enter();
+    thread_id_.store(::gettid(), std::memory_order_relaxed);
     outside_ = &outside_record();
     *outside_ = {.worker = index_ + 1};
     wish_short_slices();
@@ -43,6 +53,7 @@ void Worker::serve(std::unique_ptr<Poller> poller) {
     SLUICE_CHECK(processor_.waiting() == 0);
     processor_.slice_start_ticks.store(0);
     poller_idle_.store(true, std::memory_order_relaxed);
+    thread_id_.store(0, std::memory_order_relaxed);
     capture_.leave();
     *outside_ = {};
     set_current_worker(nullptr);

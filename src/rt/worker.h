@@ -24,7 +24,7 @@ class Scheduler;
 
 class Worker {
   public:
-    Worker(Scheduler& scheduler, unsigned index, std::optional<std::uint64_t> seed);
+    Worker(Scheduler& scheduler, unsigned index, unsigned node, std::optional<std::uint64_t> seed);
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
@@ -36,8 +36,12 @@ class Worker {
     unsigned index() const noexcept { return index_; }
     // One that was added while all others were stuck (rt/monitor.h).
     bool is_spare() const noexcept;
-    // Others' work: a spare worker only while it is wanted.
+    // One more than the load needs (Options::workers_min): it runs no fibers.
+    bool stands_aside() const noexcept;
+    // Others' work: not one that stands aside, and a spare worker only while it is wanted.
     bool may_take() const noexcept;
+    // Of the thread that serves, for /proc; 0: none does.
+    int thread_id() const noexcept { return thread_id_.load(std::memory_order_relaxed); }
     StackCapture& capture() noexcept { return capture_; }
     // nullptr while the scheduler's stack runs.
     Fiber* current() const noexcept { return current_; }
@@ -88,6 +92,9 @@ class Worker {
     void poll_for(Poller& stuck);
     void sleep();
     void end_sleep();
+    bool ends();
+    bool stand_aside();
+    void hand_over();
     TimeNs sleep_timeout_ns();
     unsigned poll(TimeNs timeout_ns);
     unsigned take_events(TimeNs timeout_ns);
@@ -96,6 +103,7 @@ class Worker {
 
     Scheduler& scheduler_;
     const unsigned index_;
+    const unsigned node_;  // of its memory
     Processor processor_;
 
     Ticks look_interval_ticks_ = 0;
@@ -122,9 +130,11 @@ class Worker {
     bool in_events_ = false;  // in timer callbacks or poll(): what they make ready is shared after
     // How this worker sleeps; see Scheduler.
     bool spinning_ = false;
-    bool woken_spinning_ = false;          // under the scheduler's lock_
-    std::atomic<bool> poller_idle_{true};  // as of going to sleep
+    bool woken_spinning_ = false;               // this and the next: under the scheduler's lock_
+    std::atomic<int>* asleep_among_ = nullptr;  // the counter that it is part of while asleep
+    std::atomic<bool> poller_idle_{true};       // as of going to sleep
     std::atomic<bool> asleep_{false};
+    std::atomic<int> thread_id_{0};
     StackCapture capture_;
 };
 

@@ -10,6 +10,7 @@
 namespace sluice::rt {
 namespace {
 constexpr unsigned kStealPasses = 4;
+constexpr unsigned kNearStealPasses = 2;  // the first ones: only workers of the thief's own node
 constexpr std::size_t kShortQueue = 32;
 // A run_next fiber is stolen only from a worker whose slice lasts longer than this.
 constexpr TimeNs kStuckSliceNs = 50'000;
@@ -22,6 +23,7 @@ Fiber* Worker::next() {
         if (++tick_ % limits::kGlobalQueueInterval == 0 ||
             now_ticks_ - looked_at_ticks_ > look_interval_ticks_) {
             look_around();
+            if (stands_aside() && !stand_aside()) return nullptr;
             // A worker whose own queue is short takes more: it may be one fiber that yields in a
             // loop for what waits in the global queue.
             fiber = take_global(processor_.queue.size() < kShortQueue ? kShortQueue : 1);
@@ -34,13 +36,36 @@ Fiber* Worker::next() {
             if (spinning_) stop_spinning();
             return fiber;
         }
-        if (scheduler_.should_end(*this)) {
-            if (spinning_) scheduler_.end_spinning();
-            spinning_ = false;
-            return nullptr;
-        }
+        if (ends()) return nullptr;
+        sleep();
+        if (stands_aside() && !stand_aside()) return nullptr;
+    }
+}
+
+bool Worker::ends() {
+    if (!scheduler_.should_end(*this)) return false;
+    if (spinning_) scheduler_.end_spinning();
+    spinning_ = false;
+    return true;
+}
+
+// Sleeps and hands on what comes, until it is wanted again. False: the runtime has ended.
+bool Worker::stand_aside() {
+    while (stands_aside()) {
+        hand_over();
+        if (ends()) return false;
         sleep();
     }
+    return true;
+}
+
+// What it would run goes to the others.
+void Worker::hand_over() {
+    FiberList fibers;
+    while (Fiber* fiber = processor_.pop()) fibers.push_back(fiber);
+    if (fibers.empty()) return;
+    scheduler_.global_queue().push_all(std::move(fibers));
+    scheduler_.wake_one();
 }
 
 // A busy worker must not forget its timers and its I/O.
@@ -99,10 +124,14 @@ Fiber* Worker::steal() {
     auto& workers = scheduler_.workers();
     const auto count = static_cast<unsigned>(workers.size());
     for (unsigned pass = 0; pass < kStealPasses; ++pass) {
-        for (unsigned i = 1; i < count; ++i) {
+        for (unsigned i = 0; i < count; ++i) {
             Worker& victim = *workers[(index_ + i + tick_) % count];
-            if (&victim == this) continue;
-            if (Fiber* fiber = steal_from(victim, pass + 1 == kStealPasses)) return fiber;
+            const bool near = victim.node_ == node_;
+            if (&victim == this || (!near && pass < kNearStealPasses)) continue;
+            if (Fiber* fiber = steal_from(victim, pass + 1 == kStealPasses)) {
+                if (!near) processor_.counters.steals_far.add(1);
+                return fiber;
+            }
         }
         pause_cpu();
     }
@@ -155,7 +184,7 @@ void Worker::sleep() {
         scheduler_.end_spinning();
     }
     // Who has added work may have relied on this spinner, which is not wanted any more.
-    if (is_spare() && !may_take() && scheduler_.work_to_steal()) scheduler_.wake_one();
+    if (!may_take() && scheduler_.work_to_steal()) scheduler_.wake_one();
     if (scheduler_.work_in_sight(*this) || scheduler_.last_one_verdict()) {
         end_sleep();
         if (!spinning_) {
@@ -164,6 +193,7 @@ void Worker::sleep() {
         }
         return;
     }
+    processor_.asleep_since_ticks.store(scheduler_.ticks().now(), std::memory_order_relaxed);
     const unsigned events = take_events(sleep_timeout_ns());
     end_sleep();
     looked_at_ticks_ = now_ticks_;
@@ -175,6 +205,9 @@ void Worker::sleep() {
 void Worker::end_sleep() {
     spinning_ = scheduler_.wake_up(*this);
     now_ticks_ = scheduler_.ticks().now();
+    const Ticks since = processor_.asleep_since_ticks.load(std::memory_order_relaxed);
+    if (since != 0 && now_ticks_ > since) processor_.counters.slept_ticks.add(now_ticks_ - since);
+    processor_.asleep_since_ticks.store(0, std::memory_order_release);
     processor_.slice_start_ticks.store(now_ticks_);
     scheduler_.monitor().worker_awake();
 }

@@ -3,6 +3,8 @@ package process
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -68,6 +70,7 @@ func TestFlagsThatAreRefused(t *testing.T) {
 		{"exit status 2", "--max-txn-ops", "--max-txn-ops many"},
 		{"exit status 2", "--initial-cluster", "--initial-cluster default=http://127.0.0.1:1"},
 		{"exit status 2", "--log-format", "--log-format xml"},
+		{"exit status 1", "--cpu-list: CPU 1023 is not among", "--cpu-list 1023"},
 		{"exit status 1", "joining an existing cluster", "--initial-cluster-state existing"},
 		{"exit status 1", "--auto-compaction-retention", "--auto-compaction-mode revision --auto-compaction-retention 1h"},
 	} {
@@ -90,5 +93,53 @@ func TestUnsafeNoFsync(t *testing.T) {
 	s.Kill()
 	if !keys(t, start(t, harness.Subject(), harness.Options{DataDir: s.DataDir}))["key"] {
 		t.Error("the key is gone")
+	}
+}
+
+// cpusOf is the list of CPUs that each thread of a server may use, by the thread's name; the
+// first one is "main".
+func cpusOf(t *testing.T, s *harness.Server) map[string]string {
+	t.Helper()
+	cpus := map[string]string{}
+	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", s.Pid))
+	must(t, err)
+	for _, path := range paths {
+		status, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		fields := map[string]string{}
+		for _, line := range strings.Split(string(status), "\n") {
+			if name, value, found := strings.Cut(line, ":"); found {
+				fields[name] = strings.TrimSpace(value)
+			}
+		}
+		if fields["Pid"] == fields["Tgid"] {
+			fields["Name"] = "main"
+		}
+		cpus[fields["Name"]] = fields["Cpus_allowed_list"]
+	}
+	return cpus
+}
+
+// TestPinnedWorkers: each worker on its CPU, the log writer and the others on all of the list.
+func TestPinnedWorkers(t *testing.T) {
+	harness.Guard(t)
+	allowed := cpusOf(t, start(t, harness.Subject(), harness.Options{}))
+	first, _, _ := strings.Cut(strings.ReplaceAll(allowed["log-writer"], "-", ","), ",")
+	s := start(t, harness.Subject(), harness.Options{
+		Flags: []string{"--pin-workers", "cpu", "--cpu-list", allowed["log-writer"], "--workers", "3"}})
+	put(t, s, "key")
+	pinned := cpusOf(t, s)
+	if got := pinned["log-writer"]; got != allowed["log-writer"] {
+		t.Errorf("the log writer is on %s, not on %s", got, allowed["log-writer"])
+	}
+	if got := pinned["main"]; got != first {
+		t.Errorf("worker 0 is on %s, not on %s", got, first)
+	}
+	for _, name := range []string{"worker-1", "worker-2"} {
+		if got := pinned[name]; got == "" || strings.ContainsAny(got, ",-") {
+			t.Errorf("%s is on %q, not on one CPU", name, got)
+		}
 	}
 }

@@ -103,6 +103,7 @@ consensus::NodeOptions EtcdServer::node_options() const {
     node.initial_voters = {identity_.member_id};
     node.snapshot_count = options_.snapshot_count;
     node.unsafe_no_fsync = options_.unsafe_no_fsync;
+    node.thread_cpus = options_.thread_cpus;
     return node;
 }
 

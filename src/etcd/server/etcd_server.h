@@ -50,6 +50,7 @@ struct EtcdServerOptions {
     TimeNs keepalive_interval_ns = 7200 * kSecond;
     TimeNs keepalive_timeout_ns = 20 * kSecond;
     AutoCompaction auto_compaction;
+    std::vector<unsigned> thread_cpus;  // see consensus::NodeOptions
 };
 
 // The world around it; all of it outlives the server.

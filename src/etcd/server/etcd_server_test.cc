@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/log_sink.h"
 #include "base/temporary_dir_testing.h"
@@ -16,6 +17,8 @@
 #include "net/grpc/grpc_client_testing.h"
 #include "proto/etcdserverpb/kv.pb.h"
 #include "rt/runtime.h"
+#include "rt/scheduler.h"
+#include "rt/timer.h"
 
 namespace sluice::etcd {
 namespace {
@@ -135,6 +138,38 @@ TEST_P(EtcdServerTest, SpareWorkerServesWhileAllOthersAreStuck) {
     EXPECT_GT(revision_before, 0);
     EXPECT_EQ(revision_while_stuck, revision_before + 1);
     EXPECT_TRUE(served);
+}
+
+// Connections stay with their workers, of which all but one run no fibers any more.
+TEST_P(EtcdServerTest, ConnectionsOfWorkersThatStandAsideAreServed) {
+    constexpr unsigned kWorkers = 3;
+    auto pollers = io::make_poller_factory(GetParam());
+    ASSERT_TRUE(pollers);
+    ServerWorld world(
+        {.workers = kWorkers, .workers_min = 1, .make_poller = *pollers, .monitor = false});
+    std::int64_t last_revision = 0;
+    std::thread caller;
+    constexpr int kRounds = 20;
+    world.run([&] {
+        rt::Scheduler& scheduler = world.runtime().scheduler();
+        std::atomic<bool> done = false;
+        caller = std::thread([&] {
+            scheduler.set_active_workers(kWorkers);
+            std::vector<std::unique_ptr<grpc::TestClient>> clients;
+            for (unsigned i = 0; i < 2 * kWorkers; ++i) {
+                clients.push_back(std::make_unique<grpc::TestClient>(world.port()));
+                EXPECT_GT(put(*clients.back(), "first"), 0);
+            }
+            for (unsigned round = 0; round < kRounds; ++round) {
+                scheduler.set_active_workers(1 + round % 2);
+                for (const auto& client : clients) last_revision = put(*client, "key");
+            }
+            done = true;
+        });
+        while (!done) rt::sleep_for(kMillisecond);
+    });
+    caller.join();
+    EXPECT_EQ(last_revision, 1 + 2 * kWorkers * (1 + kRounds));
 }
 
 INSTANTIATE_TEST_SUITE_P(Pollers, EtcdServerTest, testing::Values("epoll", "auto"));

@@ -49,7 +49,7 @@ void Server::accept(io::Descriptor socket) {
         starting_ += 1;
     }
     rt::Runtime& runtime = rt::Runtime::current();
-    const unsigned worker = next_worker_++ % runtime.workers();
+    const unsigned worker = next_worker_++ % runtime.active_workers();
     rt::spawn_on(
         runtime, worker,
         [this, owned = std::move(socket)]() mutable { Connection::start(*this, std::move(owned)); },

@@ -1,0 +1,85 @@
+// Locking memory, in child processes: it cannot be taken back.
+#include "base/memory_lock.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <string>
+
+namespace sluice {
+namespace {
+
+// Sanitizers make the call do nothing, and reserve terabytes.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SLUICE_CANNOT_LOCK 1
+#endif
+#endif
+
+// What a child process with so much memory to lock, and no privilege, has to say.
+std::string in_child(const std::function<std::string()>& body) {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        const std::string text = body();
+        (void)!write(ends[1], text.data(), text.size());
+        _exit(0);
+    }
+    close(ends[1]);
+    std::string text(1'000, '\0');
+    const ssize_t bytes = read(ends[0], text.data(), text.size());
+    text.resize(bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
+    close(ends[0]);
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    return text;
+}
+
+TEST(MemoryLock, LimitIsNamedWhenItForbids) {
+#ifdef SLUICE_CANNOT_LOCK
+    GTEST_SKIP() << "a sanitizer makes mlockall() do nothing";
+#endif
+    const std::string said = in_child([]() -> std::string {
+        const rlimit limit{.rlim_cur = 65'536, .rlim_max = 65'536};
+        constexpr uid_t kNobody = 65'534;
+        if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0) return "no limit could be set";
+        if (getuid() == 0 && setresuid(kNobody, kNobody, kNobody) != 0) return "still root";
+        const Status locked = lock_memory();
+        if (locked) return "locked";
+        return (locked.error().code() == Code::kFailedPrecondition ? "refused: " : "other: ") +
+               std::string(locked.error().message());
+    });
+    EXPECT_TRUE(said.starts_with("refused: memory cannot be locked: RLIMIT_MEMLOCK is 65536 bytes"))
+        << said;
+}
+
+// Where it is allowed: mlock'ed pages are those that were touched, no more.
+TEST(MemoryLock, PagesAreLockedAsTheyAreTouched) {
+#ifdef SLUICE_CANNOT_LOCK
+    GTEST_SKIP() << "a sanitizer makes mlockall() do nothing";
+#endif
+    const std::string said = in_child([]() -> std::string {
+        if (!lock_memory()) return "refused";
+        constexpr std::size_t kBytes = 64 << 20;
+        void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED) return "nothing can be mapped";
+        static_cast<char*>(memory)[0] = 1;
+        unsigned char first = 0;
+        unsigned char second = 0;
+        mincore(memory, 1, &first);
+        mincore(static_cast<char*>(memory) + 4096, 1, &second);
+        return std::string("locked, ") + (first & 1 ? "in" : "out") + (second & 1 ? " in" : " out");
+    });
+    if (said == "refused") GTEST_SKIP() << "not allowed here";
+    EXPECT_EQ(said, "locked, in out");
+}
+
+}  // namespace
+}  // namespace sluice

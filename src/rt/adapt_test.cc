@@ -1,0 +1,203 @@
+// The number of workers that run fibers: who stands aside hands everything on, and the monitor sets
+// the number by the load.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "rt/baton_testing.h"
+#include "rt/cpu_count.h"
+#include "rt/runtime.h"
+#include "rt/scheduler.h"
+#include "rt/timer.h"
+
+namespace sluice::rt {
+namespace {
+
+constexpr unsigned kWorkers = 4;
+
+// The test sets the number itself.
+Options by_hand() {
+    Options options;
+    options.workers = kWorkers;
+    options.workers_min = 1;
+    options.monitor = false;
+    return options;
+}
+
+// Runs fn on a fiber that begins on that worker, or on who serves for it, and waits.
+template <class F>
+void run_on(Runtime& runtime, unsigned worker, F&& fn) {
+    Baton done;
+    spawn_on(runtime, worker, [&] {
+        fn();
+        done.post();
+    });
+    done.wait(WaitReason::kOther);
+}
+
+// Worker 0 alone is active from now on, and all others have noticed it.
+void leave_one(Runtime& runtime) {
+    runtime.scheduler().set_active_workers(1);
+    for (unsigned worker = 1; worker < kWorkers; ++worker) {
+        unsigned ran_on = worker;
+        while (ran_on != 0) run_on(runtime, worker, [&] { ran_on = runtime.worker_index(); });
+    }
+}
+
+TEST(Adapt, WhoStandsAsideRunsNoFiber) {
+    Runtime runtime(by_hand());
+    constexpr int kFibers = 1'000;
+    int elsewhere = 0;  // on one worker: no lock
+    int ran = 0;
+    runtime.run([&] {
+        leave_one(runtime);
+        Baton done;
+        const auto note = [&] {
+            yield();
+            elsewhere += runtime.worker_index() != 0 ? 1 : 0;
+            if (++ran == kFibers) done.post();
+        };
+        for (int i = 0; i < kFibers; ++i) {
+            if (i % 2 == 0) {
+                spawn(note);
+            } else {
+                spawn_on(runtime, static_cast<unsigned>(i) % kWorkers, note);
+            }
+        }
+        done.wait();
+    });
+    EXPECT_EQ(ran, kFibers);
+    EXPECT_EQ(elsewhere, 0);
+    EXPECT_EQ(runtime.stats().active_workers, 1U);
+}
+
+TEST(Adapt, ItsTimersGoOn) {
+    Runtime runtime(by_hand());
+    unsigned armed_on = 0;
+    unsigned woken_on = kWorkers;
+    runtime.run([&] {
+        runtime.scheduler().set_active_workers(kWorkers);
+        Baton asleep;
+        Baton woken;
+        // Before its first suspension a fiber is where it was started.
+        spawn_on(runtime, 3, [&] {
+            armed_on = runtime.worker_index();
+            asleep.post();
+            sleep_for(100 * kMillisecond);
+            woken_on = runtime.worker_index();
+            woken.post();
+        });
+        asleep.wait();
+        leave_one(runtime);
+        woken.wait();
+    });
+    EXPECT_EQ(armed_on, 3U);
+    EXPECT_EQ(woken_on, 0U);
+}
+
+TEST(Adapt, BackAgainItWorks) {
+    Runtime runtime(by_hand());
+    std::atomic<int> met = 0;
+    runtime.run([&] {
+        for (int round = 0; round < 20; ++round) {
+            leave_one(runtime);
+            runtime.scheduler().set_active_workers(kWorkers);
+            // Each waits for all others without a suspension: as many workers are needed.
+            met = 0;
+            Baton done;
+            std::atomic<unsigned> left = kWorkers;
+            for (unsigned i = 0; i < kWorkers; ++i) {
+                spawn([&] {
+                    ++met;
+                    while (met < static_cast<int>(kWorkers)) std::this_thread::yield();
+                    if (--left == 0) done.post();
+                });
+            }
+            done.wait();
+        }
+    });
+    EXPECT_EQ(met, static_cast<int>(kWorkers));
+    EXPECT_GE(runtime.stats().active_worker_changes, 39U);
+}
+
+// Fibers come and go on all workers while the number changes: nothing is lost.
+TEST(Adapt, NothingIsLostWhileTheNumberChanges) {
+    Runtime runtime(by_hand());
+    constexpr int kFibers = 64;
+    constexpr int kRounds = 500;
+    std::atomic<int> rounds = 0;
+    runtime.run([&] {
+        Baton done;
+        std::atomic<int> left = kFibers;
+        for (int i = 0; i < kFibers; ++i) {
+            spawn_on(runtime, static_cast<unsigned>(i) % kWorkers, [&, i] {
+                for (int round = 0; round < kRounds; ++round) {
+                    ++rounds;
+                    if (i == 0) {
+                        runtime.scheduler().set_active_workers(1 + static_cast<unsigned>(round) %
+                                                                       kWorkers);
+                    }
+                    if (i % 8 == 1 && round % 50 == 0) {
+                        sleep_for(kMillisecond);
+                    } else {
+                        yield();
+                    }
+                }
+                if (--left == 0) done.post();
+            });
+        }
+        done.wait();
+    });
+    EXPECT_EQ(rounds, kFibers * kRounds);
+}
+
+TEST(Adapt, FixedUnlessAskedFor) {
+    Options options;
+    options.workers = 3;
+    Runtime runtime(std::move(options));
+    runtime.run([&] { EXPECT_EQ(runtime.active_workers(), 3U); });
+    EXPECT_EQ(runtime.stats().active_worker_changes, 0U);
+}
+
+// Fibers that block their threads get more workers than there are CPUs; when there is next to
+// nothing to do, few are left.
+TEST(Adapt, NumberFollowsTheLoad) {
+    Options options;
+    options.workers = usable_cpus() + 4;
+    options.workers_min = 1;
+    options.on_stall = [](const StallReport&) {};
+    Runtime runtime(std::move(options));
+    const unsigned most = runtime.workers();
+    std::atomic<bool> rose = false;
+    bool fell = false;
+    runtime.run([&] {
+        const SystemClock clock;
+        const TimeNs end_ns = clock.now_ns() + 60 * kSecond;  // for giving up
+        std::atomic<bool> over = false;
+        std::atomic<unsigned> left = 2 * most;
+        Baton ended;
+        for (unsigned i = 0; i < 2 * most; ++i) {
+            spawn([&] {
+                while (!over) {
+                    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+                    if (runtime.active_workers() == most) rose = true;
+                    if (rose || clock.now_ns() > end_ns) over = true;
+                    yield();
+                }
+                if (--left == 0) ended.post();
+            });
+        }
+        ended.wait();
+        while (!fell && clock.now_ns() < end_ns) {
+            sleep_for(10 * kMillisecond);
+            fell = runtime.active_workers() == 1;
+        }
+    });
+    EXPECT_TRUE(rose);
+    EXPECT_TRUE(fell);
+}
+
+}  // namespace
+}  // namespace sluice::rt
