@@ -7,9 +7,9 @@
 // Many blocking calls must not slow down the workers, which they share the CPUs with:
 // - A thread of a busy pool loses its CPU at any instruction. So a worker that submits a job, and
 //   one that takes a fiber whose job is done, waits for no lock that these threads hold.
-// - The first few threads have the workers' priority, the others less and less of it (nice_of), so
-//   that all of them together weigh a few workers. The first idle one always takes the next job: a
-//   few calls at a time are served at full speed.
+// - The threads have a lower priority than the workers, the first few more of it than the others
+//   (nice_of), so that all of them together weigh little more than one worker. The first idle one
+//   always takes the next job.
 // The destructor waits for the threads; there must be no job left.
 #pragma once
 

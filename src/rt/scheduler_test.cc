@@ -259,17 +259,17 @@ TEST(Scheduler, DeadlockIsReportedWithADump) {
     EXPECT_NE(dump.find("\"main\" waiting: mutex"), std::string::npos) << dump;
 }
 
+void wait_for_nothing() {
+    Runtime runtime({.workers = 2});
+    runtime.run([] {
+        Baton never;
+        never.wait();
+    });
+}
+
 TEST(SchedulerDeathTest, DeadlockAborts) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    EXPECT_DEATH(
-        {
-            Runtime runtime({.workers = 2});
-            runtime.run([] {
-                Baton never;
-                never.wait();
-            });
-        },
-        "deadlock: every fiber waits.*\n.*\"main\" waiting: channel");
+    EXPECT_DEATH(wait_for_nothing(), "deadlock: every fiber waits.*\n.*\"main\" waiting: channel");
 }
 
 TEST(Scheduler, WaitsForOutsidersAreNoDeadlock) {
@@ -304,25 +304,25 @@ TEST(Scheduler, WaitsForOutsidersAreNoDeadlock) {
     EXPECT_EQ(reports, 0);
 }
 
+void make_ready_twice() {
+    Runtime runtime({.workers = 1});
+    runtime.run([] {
+        Fiber* parked = nullptr;
+        spawn([&] {
+            park(WaitReason::kOther, [&](Fiber* fiber) {
+                parked = fiber;
+                return true;
+            });
+        });
+        yield();
+        ready(parked);
+        ready(parked);
+    });
+}
+
 TEST(SchedulerDeathTest, ReadyTwiceIsCaught) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    EXPECT_DEATH(
-        {
-            Runtime runtime({.workers = 1});
-            runtime.run([] {
-                Fiber* parked = nullptr;
-                spawn([&] {
-                    park(WaitReason::kOther, [&](Fiber* fiber) {
-                        parked = fiber;
-                        return true;
-                    });
-                });
-                yield();
-                ready(parked);
-                ready(parked);
-            });
-        },
-        "check failed: was == FiberState::kWaiting");
+    EXPECT_DEATH(make_ready_twice(), "check failed: was == FiberState::kWaiting");
 }
 
 }  // namespace

@@ -1,8 +1,7 @@
 #include "rt/stack_capture.h"
 
-#include <time.h>
-
 #include <csignal>
+#include <ctime>
 
 #include "base/check.h"
 #include "base/clock.h"

@@ -185,18 +185,19 @@ TEST(StackArena, SeesHowDeepASlotWasUsed) {
     return depth == 0 ? 0 : recurse(depth - 1) + frame[depth % 512];
 }
 
+void overflow(StackClass size) {
+    const FiberTraits traits("deep one", size);
+    Runtime runtime({.workers = 1});
+    runtime.run([&] { spawn([] { static_cast<void>(recurse(10'000'000)); }, traits); });
+}
+
 class StackDeathTest : public testing::TestWithParam<StackClass> {};
 
 TEST_P(StackDeathTest, OverflowNamesTheFiberAndShowsItsStack) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    const FiberTraits traits("deep one", GetParam());
-    EXPECT_DEATH(
-        {
-            Runtime runtime({.workers = 1});
-            runtime.run([&] { spawn([] { static_cast<void>(recurse(10'000'000)); }, traits); });
-        },
-        std::string("stack overflow in fiber [0-9]+ \"deep one\" on worker 0, a ") +
-            stack_class_name(GetParam()) + " stack\n  #0 0x[0-9a-f]+\n  #1 0x[0-9a-f]+");
+    EXPECT_DEATH(overflow(GetParam()),
+                 std::string("stack overflow in fiber [0-9]+ \"deep one\" on worker 0, a ") +
+                     stack_class_name(GetParam()) + " stack\n  #0 0x[0-9a-f]+\n  #1 0x[0-9a-f]+");
 }
 INSTANTIATE_TEST_SUITE_P(Stack, StackDeathTest, testing::ValuesIn(kEveryStackClass));
 
