@@ -58,8 +58,9 @@ class LateSyncDirectory final : public rocksdb::FSDirectoryWrapper {
 
 }  // namespace
 
-LateSyncFileSystem::LateSyncFileSystem(std::shared_ptr<rocksdb::FileSystem> below, std::string dir)
-    : FileSystemWrapper(std::move(below)), dir_(std::move(dir)) {}
+LateSyncFileSystem::LateSyncFileSystem(const std::shared_ptr<rocksdb::FileSystem>& below,
+                                       std::string dir)
+    : FileSystemWrapper(below), dir_(std::move(dir)) {}
 
 IOStatus LateSyncFileSystem::NewWritableFile(const std::string& path,
                                              const rocksdb::FileOptions& options,

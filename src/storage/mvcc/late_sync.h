@@ -29,7 +29,7 @@ namespace sluice::storage {
 class LateSyncFileSystem final : public rocksdb::FileSystemWrapper {
   public:
     // `dir` is the store's folder; it is there or will be created below this.
-    LateSyncFileSystem(std::shared_ptr<rocksdb::FileSystem> below, std::string dir);
+    LateSyncFileSystem(const std::shared_ptr<rocksdb::FileSystem>& below, std::string dir);
 
     const char* Name() const override { return "sluice.late-sync"; }
     rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
