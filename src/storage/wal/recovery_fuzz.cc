@@ -81,7 +81,7 @@ class LogMaker {
         begin_ = 0;
     }
 
-    void record(RecordType type, std::string payload) {
+    void record(RecordType type, const std::string& payload) {
         const std::size_t size = kRecordHeaderBytes + payload.size();
         if (offset_ + align_up(size, kRecordAlign) > file().size()) return;
         begin_ = offset_;
