@@ -161,47 +161,57 @@ TEST(Singleflight, ForgetBeginsANewCall) {
     });
 }
 
+struct FlightWorld {
+    Singleflight<int, int> flights;
+    std::map<int, int> running;
+    std::map<int, int> completed;  // by key: the number of the last run
+};
+
+// What a run answers: its key and its number.
+Result<int> run_for(FlightWorld& world, int key, TimeNs nap_ns, bool fails, Context& context) {
+    EXPECT_EQ(++world.running[key], 1);
+    Event never;
+    Context pause(&context, deadline_after(nap_ns));
+    (void)never.wait(pause);
+    EXPECT_EQ(--world.running[key], 0);
+    const int number = ++world.completed[key];
+    SLUICE_TRY(context.status());
+    if (fails) return fail(Code::kAborted, "bad luck");
+    return key * 10'000 + number;
+}
+
+void ask_at_random(FlightWorld& world, std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    const auto below = [&random](TimeNs bound_ns) {
+        return static_cast<TimeNs>(random() % static_cast<std::uint64_t>(bound_ns));
+    };
+    for (int i = 0; i < 15; ++i) {
+        const int key = static_cast<int>(random() % 3);
+        const TimeNs nap_ns = below(60);
+        const bool fails = random() % 5 == 0;
+        Context context(nullptr, random() % 2 == 0 ? deadline_after(below(80)) : kNever);
+        const int before = world.completed[key];
+        const Result<int> result = world.flights.run(
+            key, context, [&] { return run_for(world, key, nap_ns, fails, context); });
+        if (result) {
+            EXPECT_EQ(*result / 10'000, key);
+            EXPECT_GT(*result % 10'000, before) << "an old answer";
+        } else if (result.error().code() != Code::kAborted) {
+            EXPECT_TRUE(context.ended()) << result.error().message();
+        }
+        if (random() % 3 == 0) rt::sleep_for(below(40));
+    }
+}
+
 // Random keys, durations, errors and deadlines: at most one run of a key at a time, an answer
 // belongs to its key and to a run that overlapped the question, and nobody is left waiting.
 TEST(Singleflight, Simulated) {
     for_each_seed(300, [](std::uint64_t seed) {
         run_simulated(seed, [seed] {
-            Singleflight<int, int> flights;
-            std::map<int, int> running;
-            std::map<int, int> completed;  // by key: the number of the last run
+            FlightWorld world;
             Group group(nullptr);
             for (std::uint64_t f = 0; f < 10; ++f) {
-                group.spawn([&, f] {
-                    std::mt19937_64 random(seed * 100 + f);
-                    for (int i = 0; i < 15; ++i) {
-                        const int key = static_cast<int>(random() % 3);
-                        const auto nap = static_cast<TimeNs>(random() % 60);
-                        const bool fails = random() % 5 == 0;
-                        Context context(nullptr,
-                                        random() % 2 == 0
-                                            ? deadline_after(static_cast<TimeNs>(random() % 80))
-                                            : kNever);
-                        const int before = completed[key];
-                        const Result<int> result = flights.run(key, context, [&]() -> Result<int> {
-                            EXPECT_EQ(++running[key], 1);
-                            Event never;
-                            Context pause(&context, deadline_after(nap));
-                            (void)never.wait(pause);
-                            EXPECT_EQ(--running[key], 0);
-                            const int number = ++completed[key];
-                            SLUICE_TRY(context.status());
-                            if (fails) return fail(Code::kAborted, "bad luck");
-                            return key * 10'000 + number;
-                        });
-                        if (result) {
-                            EXPECT_EQ(*result / 10'000, key);
-                            EXPECT_GT(*result % 10'000, before) << "an old answer";
-                        } else if (result.error().code() != Code::kAborted) {
-                            EXPECT_TRUE(context.ended()) << result.error().message();
-                        }
-                        if (random() % 3 == 0) rt::sleep_for(static_cast<TimeNs>(random() % 40));
-                    }
-                });
+                group.spawn([&world, s = seed * 100 + f] { ask_at_random(world, s); });
             }
             EXPECT_TRUE(group.wait().has_value());
         });

@@ -187,15 +187,14 @@ TEST(WorkerPool, Simulated) {
                                         own() % 3 == 0
                                             ? deadline_after(static_cast<TimeNs>(own() % 60))
                                             : kNever);
-                        auto job = [&ran, alive, n = own()](const Context&) -> Status {
+                        const auto job = [&ran, alive, n = own()](const Context&) -> Status {
                             ++ran;
                             if (n % 50 == 0) return fail(Code::kAborted, "bad luck");
                             return {};
                         };
-                        if (own() % 3 == 0 ? pool.try_submit(std::move(job))
-                                           : pool.submit(std::move(job), context)) {
-                            ++accepted;
-                        }
+                        const Status taken =
+                            own() % 3 == 0 ? pool.try_submit(job) : pool.submit(job, context);
+                        if (taken) ++accepted;
                         if (own() % 3 == 0) rt::sleep_for(static_cast<TimeNs>(own() % 40));
                     }
                 });
