@@ -242,7 +242,8 @@ TEST(Monitor, SpareWorkerRunsWhatWaitsWhenAllAreStuck) {
         });
         EXPECT_EQ(served, 2);
         EXPECT_EQ(seen_index, runtime.workers());
-        EXPECT_EQ(spares, 1U);
+        EXPECT_GE(spares, 1U);  // more, if the first one does not get a CPU for long
+        EXPECT_LE(spares, limits::kSpareWorkersMax);
         spares = 0;
     }
 }
