@@ -1,18 +1,17 @@
 // A load whose phases change, on a fixed number of workers or on one that follows it.
 //
-//   adaptive WORKERS SECONDS PHASE_SECONDS FILE      WORKERS: "4", or "1-8" to let it follow
+//   adaptive_bench WORKERS SECONDS PHASE_SECONDS FILE      WORKERS: "4", or "1-8" to let it follow
 //
 // Fibers make requests one after the other, for as long as the program runs. The phases take turns:
 //   compute   each request hashes 64 KiB and notes the result in a table that all share
 //   read      each request reads 4 KiB of FILE past the page cache, inline: its thread blocks
 //   mixed     each is one or the other, at random
 // Prints one JSON object: {"requests", "p50_us", "p99_us", "max_us", "cpu_percent" (of one CPU),
-// "changes" (of the number of workers), "by_phase": [requests in each kind of phase]}.
+// "changes" (of the number of workers), and the requests of each kind of phase}.
 // test/bench/adaptive.py runs it with different numbers in turn.
 #include <fcntl.h>
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdio>
@@ -138,7 +137,7 @@ rt::Options options_of(const char* workers) {
     SLUICE_CHECK(poller.has_value());
     rt::Options options;
     options.make_poller = *poller;
-    options.on_stall = [](const rt::StallReport&) {};
+    options.on_stall = [](const rt::StallReport&) {};  // reads stall their workers, and shall
     const char* const dash = std::strchr(workers, '-');
     options.workers = static_cast<unsigned>(std::atoi(dash != nullptr ? dash + 1 : workers));
     if (dash != nullptr) options.workers_min = static_cast<unsigned>(std::atoi(workers));
@@ -148,12 +147,13 @@ rt::Options options_of(const char* workers) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 5) {
+    const double seconds = argc == 5 ? std::atof(argv[2]) : 0;
+    const double phase_seconds = argc == 5 ? std::atof(argv[3]) : 0;
+    if (seconds <= 0 || phase_seconds < 1e-3 || std::atoi(argv[1]) < 1) {
         std::fprintf(stderr, "usage: %s WORKERS SECONDS PHASE_SECONDS FILE\n", argv[0]);
         return 2;
     }
-    const double seconds = std::atof(argv[2]);
-    Load load(static_cast<TimeNs>(seconds * 1e9), static_cast<TimeNs>(std::atof(argv[3]) * 1e9),
+    Load load(static_cast<TimeNs>(seconds * 1e9), static_cast<TimeNs>(phase_seconds * 1e9),
               argv[4]);
     rt::Runtime runtime(options_of(argv[1]));
     const double cpu_before = cpu_seconds();
@@ -162,11 +162,12 @@ int main(int argc, char** argv) {
     const HdrHistogram& latency = load.latency();
     const auto count = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
     const auto micros = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e3; };
-    std::printf(R"({"requests": %llu, "p50_us": %.1f, "p99_us": %.1f, "max_us": %.1f, )"
-                R"("cpu_percent": %.1f, "changes": %llu, "by_phase": [%llu, %llu, %llu]})"
-                "\n",
-                count(latency.count()), micros(latency.percentile(50)),
-                micros(latency.percentile(99)), micros(latency.max()), 100 * cpu / seconds,
-                count(runtime.stats().active_worker_changes), count(load.requests_in(kCompute)),
-                count(load.requests_in(kRead)), count(load.requests_in(kMixed)));
+    std::printf(
+        R"({"requests": %llu, "p50_us": %.1f, "p99_us": %.1f, "max_us": %.1f, )"
+        R"("cpu_percent": %.1f, "changes": %llu, "compute": %llu, "read": %llu, "mixed": %llu})"
+        "\n",
+        count(latency.count()), micros(latency.percentile(50)), micros(latency.percentile(99)),
+        micros(latency.max()), 100 * cpu / seconds, count(runtime.stats().active_worker_changes),
+        count(load.requests_in(kCompute)), count(load.requests_in(kRead)),
+        count(load.requests_in(kMixed)));
 }

@@ -1,7 +1,7 @@
 // Do calls that block stall the other tasks? 1,000 fibers make timed echo calls over TCP while 64
 // fibers commit rows to SQLite databases of their own, each commit with its fsyncs.
 //
-//   blocking none|pool|inline SECONDS DIRECTORY
+//   blocking_bench none|pool|inline SECONDS DIRECTORY
 //
 // none: no SQLite. pool: SQLite within rt::blocking(). inline: SQLite called by the fiber itself,
 // on its worker. Prints one JSON object: {"mode", "calls", "p50_us", "p99_us", "max_us",

@@ -1,9 +1,7 @@
 // A burst that fills pools and stacks beyond the process's limit, then goes on with little to do:
 // how long until their memory is back? And once more with no limit and nothing to do at all.
-#include <chrono>
+#include <atomic>
 #include <cstdio>
-#include <memory>
-#include <thread>
 #include <vector>
 
 #include "base/memory_limit.h"
@@ -63,7 +61,11 @@ void burst(sync::ObjectPool<Object>& pool, std::size_t bytes) {
 
 void outgrow_limit(std::size_t bytes, bool limited) {
     const Usage start = usage();
-    MemoryLimit memory(limited ? static_cast<std::size_t>(start.resident) + bytes / 4 : 0);
+    std::atomic<unsigned> looks = 0;
+    MemoryLimit memory(limited ? static_cast<std::size_t>(start.resident) + bytes / 4 : 0, [&] {
+        ++looks;
+        return resident_bytes();
+    });
     const auto pollers = io::make_poller_factory("auto");
     rt::Runtime runtime(
         {.workers = 2, .make_poller = *pollers, .on_stall = [](auto&) {}, .memory = &memory});
@@ -71,7 +73,8 @@ void outgrow_limit(std::size_t bytes, bool limited) {
     Usage full;
     std::int64_t back_ms = 0;
     runtime.run([&] {
-        rt::sleep_for(300 * kMillisecond);  // it has looked before the burst
+        // What it sees before the burst is what it measures the burst against.
+        while (looks == 0) rt::sleep_for(kMillisecond);
         burst(pool, bytes);
         full = usage();
         std::atomic<bool> over = false;

@@ -21,6 +21,7 @@
 
 #include "base/check.h"
 #include "base/descriptor_limit.h"
+#include "base/syscall.h"
 #include "io/address.h"
 #include "io/descriptor.h"
 #include "io/poller_factory.h"
@@ -35,6 +36,8 @@ using namespace sluice;  // a program, not a library
 namespace {
 
 constexpr std::size_t kOtherDescriptors = 200;  // of a table: pollers, rings, standard streams
+// The kernel frees what earlier processes have left some time after their end; nothing says when.
+constexpr auto kKernelSettles = std::chrono::seconds(2);
 
 struct Socket : io::Watch {
     explicit Socket(io::Descriptor descriptor)
@@ -151,8 +154,7 @@ void hold_sockets(std::size_t count, const std::string& poller) {
         held += plan.in_this_table;
         threads.emplace_back([plan, &pollers, &meeting] { hold(plan, *pollers, meeting); });
     }
-    // The kernel frees what processes before have left, after a while.
-    std::this_thread::sleep_for(std::chrono::seconds(2));
+    std::this_thread::sleep_for(kKernelSettles);
     meeting.arrive_and_wait();
     const Usage before = usage();
     meeting.arrive_and_wait();

@@ -34,7 +34,7 @@ std::int64_t wait_until_resident(std::int64_t bytes) {
         const auto elapsed = std::chrono::duration_cast<milliseconds>(steady_clock::now() - start);
         if (down) return elapsed.count();
         if (elapsed > milliseconds(10'000)) return -1;
-        std::this_thread::sleep_for(milliseconds(10));
+        std::this_thread::sleep_for(milliseconds(10));  // the kernel notifies of no shrinking
     }
 }
 

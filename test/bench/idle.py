@@ -5,7 +5,6 @@
 resident memory (RSS) per connection, the kernel's sockets not counted: "each" over all connections,
 "further" over the second half of them, without what a server sets up once.
 """
-import argparse
 import json
 import os
 import subprocess
@@ -14,8 +13,7 @@ import measure
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.parser(__doc__)
     parser.add_argument("--sluice", default=os.path.join(measure.ROOT, "build/release/sluice"))
     parser.add_argument("--etcd", help="an etcd (default: the one that test/etcd/build.sh makes)")
     parser.add_argument("--connections", type=int, default=10_000)

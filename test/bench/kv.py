@@ -5,7 +5,6 @@ Each round starts both servers with empty data, then runs every workload against
 in turn. The table has the median of the rounds. `x etcd` compares: a rate above 1, a CPU below 1
 is better than etcd.
 """
-import argparse
 import json
 import os
 import sys
@@ -26,8 +25,7 @@ WORKLOADS = {
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.parser(__doc__)
     parser.add_argument("--sluice", default=os.path.join(measure.ROOT, "build/release/sluice"),
                         help="the server, and the loader unless --loader says otherwise")
     parser.add_argument("--loader", help="the program that has the bench command")

@@ -1,8 +1,10 @@
-"""What the benches share: servers on free ports with temporary data, the loader, medians, tables.
+"""What the benches share: programs built, servers on free ports with temporary data, the loader,
+rounds, medians, tables.
 
 Every server runs on this machine and on the same disk (build/bench), with fsync on. The loader is
 `sluice bench`; it reads the server's CPU time and memory from /proc over exactly the measured time.
 """
+import argparse
 import json
 import os
 import shutil
@@ -16,6 +18,56 @@ import time
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 SCRATCH = os.path.join(ROOT, "build", "bench")
 START_SECONDS_MAX = 20
+
+
+def parser(doc):
+    """A bench's arguments; its --help begins with its docstring."""
+    return argparse.ArgumentParser(description=doc,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def built(target):
+    """A program of bench/CMakeLists.txt, with the release preset. Configured anew: a package that
+    it needs may be newer than the build folder."""
+    for command in (["cmake", "--preset", "release"],
+                    ["cmake", "--build", "--preset", "release", "--target", target]):
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"{' '.join(command)}:\n{done.stdout}")
+    return os.path.join(ROOT, "build/release/bench", target)
+
+
+def built_go(folder):
+    """The Go program of a folder; None, and a line that says so, where Go is not installed."""
+    if not shutil.which("go"):
+        print(f"no Go beside it ({folder}): go is not installed")
+        return None
+    program = os.path.join(ROOT, "build/vs", folder.replace("/", "_"))
+    subprocess.run(["go", "build", "-trimpath", "-o", program, "."], check=True,
+                   cwd=os.path.join(ROOT, folder), env={**os.environ, "CGO_ENABLED": "0"})
+    return program
+
+
+def run_json(*command):
+    """The JSON that a program prints."""
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def in_turn(rounds, keys, run):
+    """{key: [run(key) of each round]}. A round runs them all, so that what else the machine does
+    weighs on all."""
+    results = {key: [] for key in keys}
+    for _ in range(rounds):
+        for key, runs in results.items():
+            runs.append(run(key))
+    return results
+
+
+def ratio(ours, theirs, field):
+    """The median of the rounds' ratios."""
+    return statistics.median(a[field] / b[field] for a, b in zip(ours, theirs))
 
 
 def free_port():

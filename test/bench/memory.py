@@ -11,12 +11,7 @@ socket, memory back within a second.
 One process may hold fewer descriptors than there are sockets. Ours then spreads them over several
 tables of descriptors in one address space (bench/memory/sockets.cc); Go holds what one table takes.
 """
-import argparse
-import json
-import os
 import resource
-import shutil
-import subprocess
 
 import measure
 
@@ -27,31 +22,12 @@ OTHER_DESCRIPTORS = 200
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.parser(__doc__)
     parser.add_argument("--fibers", type=int, default=1_000_000)
     parser.add_argument("--sockets", type=int, default=1_000_000)
     parser.add_argument("--burst-mib", type=int, default=512)
     parser.add_argument("--poller", default="auto", help="auto, io_uring or epoll")
     return parser.parse_args()
-
-
-def run(*command):
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, check=True, text=True)
-    return json.loads(done.stdout)
-
-
-def built_go():
-    """The Go program of bench/vs, or None."""
-    if not shutil.which("go"):
-        print("memory: no Go beside it: go is not installed")
-        return None
-    path = os.path.join(measure.ROOT, "build/vs/go")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    subprocess.run(["go", "build", "-trimpath", "-o", path, "."], check=True,
-                   cwd=os.path.join(measure.ROOT, "bench/vs/go"),
-                   env={**os.environ, "CGO_ENABLED": "0"})
-    return path
 
 
 def verdict(met):
@@ -60,19 +36,19 @@ def verdict(met):
 
 def fiber_rows(ours, go, count):
     for stack in "small", "normal":
-        got = run(ours, "fibers", count, stack)
+        got = measure.run_json(ours, "fibers", count, stack)
         user, tables = (got[field] / got["count"] for field in ("resident", "page_tables"))
         yield [f"parked fiber, {stack} stack", f"{got['count']:,}", f"{user:,.0f}",
                f"{tables:,.0f}", "-", f"< {FIBER_BYTES_MAX}",
                verdict(user + tables < FIBER_BYTES_MAX)], got
     if go:
-        got = run(go, "parked", "-count", count)
+        got = measure.run_json(go, "parked", "-count", count)
         yield ["Go: parked goroutine", f"{got['ops']:,}", f"{got['rss_bytes'] / got['ops']:,.0f}",
                "-", "-", "-", "-"], None
 
 
 def socket_rows(ours, go, options):
-    got = run(ours, "sockets", options.sockets, options.poller)
+    got = measure.run_json(ours, "sockets", options.sockets, options.poller)
     user, tables, kernel = (got[field] / got["count"]
                             for field in ("resident", "page_tables", "kernel_slabs"))
     yield [f"idle {got['kind']} socket, {got['poller']}", f"{got['count']:,}", f"{user:,.0f}",
@@ -80,19 +56,15 @@ def socket_rows(ours, go, options):
            verdict(user < SOCKET_BYTES_MAX)]
     if go:
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - OTHER_DESCRIPTORS
-        got = run(go, "sockets", "-count", min(options.sockets, most))
+        got = measure.run_json(go, "sockets", "-count", min(options.sockets, most))
         yield ["Go: socket, a goroutine each", f"{got['ops']:,}",
                f"{got['rss_bytes'] / got['ops']:,.0f}", "-", "-", "-", "-"]
 
 
 def main():
     options = arguments()
-    for command in (["--preset", "release"],
-                    ["--build", "--preset", "release", "--target", "memory_bench"]):
-        subprocess.run(["cmake", *command], cwd=measure.ROOT, check=True,
-                       stdout=subprocess.DEVNULL)
-    ours = os.path.join(measure.ROOT, "build/release/bench/memory_bench")
-    go = built_go()
+    ours = measure.built("memory_bench")
+    go = measure.built_go("bench/vs/go")
     rows, bursts = [], []
     for row, got in fiber_rows(ours, go, options.fibers):
         rows.append(row)
@@ -102,7 +74,7 @@ def main():
     rows.extend(socket_rows(ours, go, options))
     for how, what in (("limited", "pools beyond the limit, others go on"),
                       ("quiet", "pools without a limit, then quiet")):
-        got = run(ours, "burst", options.burst_mib << 20, how)
+        got = measure.run_json(ours, "burst", options.burst_mib << 20, how)
         bursts.append([what, got["full"] - got["start"], got["left"] - got["start"],
                        got["back_ms"]])
     print("bytes of each\n")

@@ -6,7 +6,6 @@ on all of them. A cell is the median of the rounds; a ratio is the median of the
 Figures are CPU time per operation (user and system, all threads of the process); "wall" is the
 same ratio in wall-clock time.
 """
-import argparse
 import json
 import os
 import resource
@@ -40,8 +39,7 @@ LINES = {
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.parser(__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="LINE",
                         help="only this line; may be given again: " +
                         ", ".join([*LINES, *runtime_echo.LINES]))

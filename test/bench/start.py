@@ -6,7 +6,6 @@ starts it again on what it left. Then one of each is left alone: its memory, and
 uses while nobody talks to it. The disk's own figures of the same minutes come first: nothing that
 syncs N times one after the other starts faster than N of those.
 """
-import argparse
 import contextlib
 import os
 import shutil
@@ -27,8 +26,7 @@ BLOCK = 4096
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.parser(__doc__)
     parser.add_argument("--sluice", default=os.path.join(measure.ROOT, "build/release/sluice"))
     parser.add_argument("--etcd", help="an etcd (default: the one that test/etcd/build.sh makes)")
     parser.add_argument("--rounds", type=int, default=11)

@@ -4,7 +4,6 @@
 The peers are the smallest servers that those libraries can make. Every load runs against one server
 after the other, in each round; the table has the median of the rounds.
 """
-import argparse
 import os
 import subprocess
 import sys
@@ -16,8 +15,7 @@ LOADS = {"1 connection x 1 call": (1, 1), "100 connections x 1": (100, 1),
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.parser(__doc__)
     parser.add_argument("--sluice", default=os.path.join(measure.ROOT, "build/release/sluice"),
                         help="the server, and the loader unless --loader says otherwise")
     parser.add_argument("--loader", help="the program that has the bench command")

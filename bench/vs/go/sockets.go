@@ -2,6 +2,8 @@ package main
 
 import (
 	"net"
+	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,12 +14,14 @@ func sockets(o options) {
 		panic(err)
 	}
 	before, start, cpu := rssBytes(), time.Now(), cpuNs()
+	var started atomic.Int64
 	held := make([]net.Conn, 0, o.count)
 	hold := func(connection net.Conn) {
 		connection.(*net.TCPConn).SetLinger(0) // a reset instead of TIME_WAIT
 		held = append(held, connection)
 		go func() {
 			var buffer [64]byte
+			started.Add(1)
 			connection.Read(buffer[:])
 		}()
 	}
@@ -33,7 +37,9 @@ func sockets(o options) {
 		hold(client)
 		hold(server)
 	}
-	time.Sleep(200 * time.Millisecond) // until every goroutine waits
+	for started.Load() < int64(len(held)) {
+		runtime.Gosched()
+	}
 	print(result{o.line, len(held), time.Since(start).Nanoseconds(), cpuNs() - cpu,
 		rssBytes() - before})
 	for _, connection := range held {
