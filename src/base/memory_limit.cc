@@ -83,6 +83,7 @@ void MemoryLimit::shrink_all() {
 }
 
 void MemoryLimit::shrink_here() noexcept {
+    const PromptFrees prompt;
     {
         const MutexLock lock(mutex_);
         for (Cache* cache = caches_; cache != nullptr; cache = cache->next_) cache->shrink();

@@ -1,23 +1,19 @@
-// MemoryLimit: how much memory the process should use at most, and who keeps
-// memory free for later and gives it back when there is too much: pools,
-// stacks, the allocator.
+// MemoryLimit: how much memory the process should use at most, and who keeps memory free for later
+// and gives it back when there is too much: pools, stacks, the allocator.
 //
 //   MemoryLimit memory(1u << 30);
-//   rt::Runtime runtime({.memory = &memory});      // its monitor looks ten
-//   times a second
+//   rt::Runtime runtime({.memory = &memory});   // its monitor looks ten times a second
 //
-// Caches (sync::ObjectPool, io::BufferPool, the runtime's stacks) add
-// themselves. They are asked to shrink
+// Caches (sync::ObjectPool, io::BufferPool, the runtime's stacks) add themselves. They are asked to
+// shrink
 //
-//   over the limit     again and again, with growing pauses while that does not
-//   help after a burst      when the process has become quiet, and uses clearly
-//   more than it did after
-//                      it shrank last
+//   over the limit   again and again, with growing pauses while that does not help
+//   after a burst    when the process has become quiet, and uses clearly more than it did after it
+//                    shrank last
 //
-// What a cache keeps for one worker that worker gives back itself, at the
-// latest before it sleeps next (the runtime wakes it for that): its thread
-// calls shrink_here(). The limit is a soft one: memory that is in use is
-// bounded elsewhere (base/memory_budget.h, base/limits.h), and nothing is
+// What a cache keeps for one worker that worker gives back itself, at the latest before it sleeps
+// next (the runtime wakes it for that): its thread calls shrink_here(). The limit is a soft one:
+// memory that is in use is bounded elsewhere (base/memory_budget.h, base/limits.h), and nothing is
 // refused or killed here. Works without a limit (0) too, for the bursts.
 #pragma once
 
@@ -31,17 +27,16 @@
 
 namespace sluice {
 
-// The process's resident memory in bytes, from /proc/self/statm; 0 if that
-// cannot be read.
+// The process's resident memory in bytes, from /proc/self/statm; 0 if that cannot be read.
 std::size_t resident_bytes() noexcept;
 
 class MemoryLimit {
   public:
     class Cache {
       public:
-        // Frees what is kept for later, at once what this thread may free, and sees
-        // to it that the rest is freed when its owners come by. Any thread, one at
-        // a time or several. Must not suspend, nor add or remove a Cache.
+        // Frees what is kept for later, at once what this thread may free, and sees to it that the
+        // rest is freed when its owners come by. Any thread, one at a time or several. Must not
+        // suspend, nor add or remove a Cache.
         virtual void shrink() noexcept = 0;
 
       protected:
@@ -68,17 +63,15 @@ class MemoryLimit {
     void add(Cache& cache);
     void remove(Cache& cache);
 
-    // Now and then, by one thread: is it too much? `quiet`: nothing runs now.
-    // True: has asked the caches to shrink, and the allocator; the workers shall
-    // call shrink_here().
+    // Now and then, by one thread: is it too much? `quiet`: nothing runs now. True: has asked the
+    // caches to shrink, and the allocator; the workers shall call shrink_here().
     bool look(TimeNs now_ns, bool quiet);
     // A shrink is not complete: allocators keep what was freed for a while, so look() asks once
     // more limits::kMemoryAgainNs later. By the thread that looks.
     bool unfinished() const noexcept { return again_ns_ != 0; }
     // Changes whenever the caches are asked to shrink.
     std::uint32_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
-    // What only the calling thread may free: of every cache, and of the
-    // allocator. About 1 ms.
+    // What only the calling thread may free: of every cache, and of the allocator. About 1 ms.
     void shrink_here() noexcept;
 
     // Any thread.
