@@ -146,7 +146,7 @@ def check_words(path, text):
 
 def check_doc_links(path, text):
     """What a document names exists: links, and paths that start at the root, in quotes or not."""
-    roots = r"(?:src|docs|test|tools|cmake|proto|examples|\.ci)/"
+    roots = r"(?:src|docs|test|tools|cmake|proto|examples|bench|\.ci)/"
     for match in re.finditer(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         target = match.group(1)
         if "://" in target or target.startswith("mailto:"):
@@ -220,13 +220,16 @@ def known_names():
 CODE_RULES = [check_size, check_functions, check_limits, check_thread_state, check_includes,
               check_banners, check_words]
 DOC_RULES = [check_doc_links, check_doc_names, check_doc_index, check_doc_files, check_words]
-EXAMPLE_RULES = [check_size, check_functions, check_banners, check_words, check_example_shown]
+PROGRAM_RULES = [check_size, check_functions, check_banners, check_words]
+EXAMPLE_RULES = [*PROGRAM_RULES, check_example_shown]
 SCRIPT_RULES = [check_size]
 
 
 def rules_for(path):
     if path.startswith("src/") and path.endswith(SOURCES):
         return CODE_RULES
+    if path.startswith("bench/") and path.endswith(SOURCES):
+        return PROGRAM_RULES
     if path.startswith("examples/") and path.endswith(SOURCES):
         return EXAMPLE_RULES
     if path.endswith(".md"):

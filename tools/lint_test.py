@@ -89,6 +89,10 @@ class DocRules(unittest.TestCase):
         self.assertEqual(rules("docs/x.md", page.replace("int main() {\n", "int main() {\n\n")),
                          ["shown"] * 8)
 
+    def test_benches(self):
+        long_main = "int main() {\n" + "\n" * 60 + "}\n"
+        self.assertEqual(rules("bench/x/main.cc", long_main), ["function"])
+
     def test_examples(self):
         self.assertEqual(rules("examples/runtime/first.cc", ""), [])
         self.assertEqual(rules("examples/runtime/hidden.cc", ""), ["shown"])

@@ -1,9 +1,11 @@
 // A TCP server that sends back what it gets, a fiber for each connection, and a client.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "io/listener.h"
 #include "io/poller_factory.h"

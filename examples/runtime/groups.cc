@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "rt/runtime.h"
-#include "rt/timer.h"
+#include "sync/event.h"
 #include "sync/group.h"
 
 using namespace sluice;
@@ -21,8 +21,8 @@ void add_up() {
 void fail_together() {
     sync::Group group(nullptr);
     group.spawn([&group]() -> Status {
-        while (!group.context().ended()) rt::sleep_for(kMillisecond);
-        return {};  // told to stop
+        sync::Event more;                   // nobody sets it
+        return more.wait(group.context());  // until the group is told to stop
     });
     group.spawn([]() -> Status { return fail(Code::kNotFound, "no such part"); });
     const Status status = group.wait();
