@@ -125,6 +125,32 @@ TEST(Scheduler, SpawnAndJoinWakesNobody) {
     EXPECT_EQ(wakes, 0U);
 }
 
+// A worker of one runtime is no worker of the other: what it makes ready there must be announced.
+TEST(Scheduler, AnotherRuntimesWorkerWakesTheOnlyOne) {
+    constexpr int kRounds = 100;
+    Runtime one({.workers = 1, .monitor = false});
+    Runtime other({.workers = 1, .monitor = false});
+    Baton asked;
+    Baton answered;
+    std::thread second([&] {
+        other.run([&] {
+            for (int i = 0; i < kRounds; ++i) {
+                asked.wait(WaitReason::kOther);
+                answered.post();
+            }
+        });
+    });
+    one.run([&] {
+        for (int i = 0; i < kRounds; ++i) {
+            asked.post();
+            answered.wait(WaitReason::kOther);
+        }
+    });
+    second.join();
+    EXPECT_EQ(one.stats().fibers_ended, 1U);
+    EXPECT_EQ(other.stats().fibers_ended, 1U);
+}
+
 // Fibers that wait behind a busy one are taken by other workers.
 TEST(Scheduler, WaitingWorkIsShared) {
     Runtime runtime({.workers = 2});
