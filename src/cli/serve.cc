@@ -212,6 +212,7 @@ int could_not_start(const Logger& log, const Error& error) {
 
 int serve(const ServeOptions& options) {
     SignalWaiter signals;  // first: from here on a signal means a clean stop; threads inherit it
+    auto placement = place(options);  // as early: threads inherit their CPUs, the log's too
     raise_descriptor_limit();
     const SystemClock clock;
     const bool to_stderr = options.log_outputs == "default";
@@ -224,7 +225,6 @@ int serve(const ServeOptions& options) {
                      parse_log_format(options.log_format).value_or(LogFormat::kJson));
     auto configured = server_options(options);
     if (!configured) return could_not_start(log, configured.error());
-    auto placement = place(options);
     if (!placement) return could_not_start(log, placement.error());
     configured->thread_cpus = placement->cpus;
     const Status locked = options.lock_memory ? lock_memory() : Status();

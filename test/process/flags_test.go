@@ -98,7 +98,7 @@ func TestUnsafeNoFsync(t *testing.T) {
 }
 
 // cpusOf is the list of CPUs that each thread of a process may use, by the thread's name; the first
-// one is "main".
+// one is "main", and of several with one name the later ones have their number behind it.
 func cpusOf(t *testing.T, pid int) map[string]string {
 	t.Helper()
 	cpus := map[string]string{}
@@ -117,6 +117,9 @@ func cpusOf(t *testing.T, pid int) map[string]string {
 		}
 		if fields["Pid"] == fields["Tgid"] {
 			fields["Name"] = "main"
+		}
+		if _, found := cpus[fields["Name"]]; found {
+			fields["Name"] += " " + fields["Pid"]
 		}
 		cpus[fields["Name"]] = fields["Cpus_allowed_list"]
 	}
@@ -158,5 +161,26 @@ func TestPinnedWorkers(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestCPUListHoldsForAllThreads: no thread of the process runs elsewhere, not the log's either.
+func TestCPUListHoldsForAllThreads(t *testing.T) {
+	harness.Guard(t)
+	allowed := cpusOf(t, os.Getpid())["main"]
+	first, _, _ := strings.Cut(strings.ReplaceAll(allowed, "-", ","), ",")
+	if first == allowed {
+		t.Skip("there is one CPU only")
+	}
+	s := start(t, harness.Subject(), harness.Options{Flags: []string{"--cpu-list", first}})
+	put(t, s, "key")
+	threads := cpusOf(t, s.Pid)
+	if len(threads) < 3 {
+		t.Errorf("only %v", threads)
+	}
+	for name, got := range threads {
+		if got != first {
+			t.Errorf("%s is on %s, not on %s", name, got, first)
+		}
 	}
 }
