@@ -1,5 +1,7 @@
 #include "base/semaphore.h"
 
+#include <cerrno>
+
 #include "base/check.h"
 #include "base/syscall.h"
 
@@ -23,7 +25,10 @@ void Semaphore::acquire() noexcept {
 }
 
 bool Semaphore::acquire_for(TimeNs timeout_ns) noexcept {
-    return sys::sem_wait_for(semaphore_, timeout_ns) == 0;
+    SLUICE_ASSERT(timeout_ns >= 0 && timeout_ns < kNever);
+    const int result = sys::sem_wait_for(semaphore_, timeout_ns);
+    SLUICE_CHECK(result == 0 || result == -ETIMEDOUT);
+    return result == 0;
 }
 
 }  // namespace sluice

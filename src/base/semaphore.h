@@ -24,7 +24,7 @@ class Semaphore {
 
     // Waits for a permit and takes it.
     void acquire() noexcept;
-    // False: none came within `timeout_ns`.
+    // False: none came within `timeout_ns`, which is not negative and not kNever.
     [[nodiscard]] bool acquire_for(TimeNs timeout_ns) noexcept;
 
   private:

@@ -7,15 +7,22 @@
 #include <iterator>
 
 #include "base/temporary_dir_testing.h"
+#include "io/run_testing.h"
 
 namespace sluice::io {
 namespace {
 
 constexpr std::size_t kBytesMax = 1'000;
 
-// Both ways of reading. Where io_uring is forbidden they are the same.
+// Both ways of reading.
 class SmallFileReaderTest : public testing::TestWithParam<bool> {
   protected:
+    void SetUp() override {
+        if (!GetParam() || reader_.uses_io_uring()) return;
+        ASSERT_TRUE(may_lack_io_uring()) << "no io_uring here";
+        GTEST_SKIP() << "no io_uring here";
+    }
+
     std::string make(const std::string& name, std::string_view content) {
         std::ofstream(dir_.path(name), std::ios::binary) << content;
         return dir_.path(name);
