@@ -6,6 +6,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "base/limits.h"
 #include "rt/backtrace.h"
 
 namespace sluice::observe {
@@ -47,8 +48,7 @@ std::string lock_text(const rt::LockReport& report) {
     std::string text = fmt::format(
         "{} waits for locks, {} of {} us and more; {} in all\n"
         "below: each of {} us and more, and one in {} of the shorter ones, which counts as many; "
-        "{}, "
-        "of {}, found no room\n",
+        "{}, of {}, found no room\n",
         totals.waits, totals.long_waits, limits::kLockLongWaitNs / kMicrosecond,
         millis(totals.total_ns), limits::kLockShortWaitNs / kMicrosecond,
         limits::kLockWaitsPerSample, report.dropped_waits, millis(report.dropped_ns));

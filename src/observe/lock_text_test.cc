@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace sluice::observe {
@@ -11,7 +12,9 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-[[gnu::noinline]] rt::LockParty party(const char* name, std::uint64_t fiber) {
+// The caller's frame is what is looked for: a tail call would leave none.
+[[gnu::noinline, clang::not_tail_called]] rt::LockParty party(const char* name,
+                                                              std::uint64_t fiber) {
     rt::LockParty made{.fiber = fiber};
     std::strncpy(made.name.data(), name, made.name.size() - 1);
     made.frames[0] = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));

@@ -14,50 +14,49 @@ double sample(const std::string& text, const std::string& name) {
     return std::stod(text.substr(at + name.size() + 2));
 }
 
-TEST(RuntimeMetrics, ShowsWhatTheRuntimeCounts) {
-    rt::Runtime runtime({.workers = 1, .monitor = false});  // nobody counts stalls
-    metrics::Registry registry;
-    add_runtime_metrics(registry, runtime);
+class RuntimeMetrics : public testing::Test {
+  protected:
+    RuntimeMetrics() { add_runtime_metrics(registry_, runtime_); }
+
+    rt::Runtime runtime_{{.workers = 1}};
+    metrics::Registry registry_;
+};
+
+TEST_F(RuntimeMetrics, ShowsWhatTheRuntimeCounts) {
     std::string during;
-    runtime.run([&] {
+    runtime_.run([&] {
         rt::spawn([] {});
         rt::yield();
         rt::spawn([] {});
-        during = prometheus_text(registry);
+        during = prometheus_text(registry_);
     });
     EXPECT_EQ(sample(during, "sluice_runtime_fibers"), 2);  // this one and the second
-    const std::string after = prometheus_text(registry);
+    const std::string after = prometheus_text(registry_);
     EXPECT_EQ(sample(after, "sluice_runtime_fibers"), 0);
     EXPECT_EQ(sample(after, "sluice_runtime_switches_total"),
-              static_cast<double>(runtime.stats().switches));
+              static_cast<double>(runtime_.stats().switches));
     EXPECT_GE(sample(after, "sluice_runtime_switches_total"), 4);
     EXPECT_EQ(sample(after, "sluice_runtime_stalls_suppressed_total"), 0);
     EXPECT_EQ(sample(after, "sluice_runtime_lock_waits_total"), 0);
 }
 
-TEST(RuntimeMetrics, ShowsTheWaitsForLocks) {
-    rt::Runtime runtime({.workers = 1});
-    metrics::Registry registry;
-    add_runtime_metrics(registry, runtime);
-    runtime.run([] {
+TEST_F(RuntimeMetrics, ShowsTheWaitsForLocks) {
+    runtime_.run([] {
         rt::count_lock_wait(500'000);
         rt::count_lock_wait(1'000);
     });
-    const std::string text = prometheus_text(registry);
+    const std::string text = prometheus_text(registry_);
     EXPECT_EQ(sample(text, "sluice_runtime_lock_waits_total"), 2);
     EXPECT_EQ(sample(text, "sluice_runtime_lock_long_waits_total"), 1);
     EXPECT_DOUBLE_EQ(sample(text, "sluice_runtime_lock_wait_seconds_total"), 0.000501);
 }
 
-TEST(RuntimeMetrics, ShowsHowDeepStacksWent) {
-    rt::Runtime runtime({.workers = 1});
-    metrics::Registry registry;
-    add_runtime_metrics(registry, runtime);
+TEST_F(RuntimeMetrics, ShowsHowDeepStacksWent) {
     constexpr int kFibers = 100;
-    runtime.run([] {
+    runtime_.run([] {
         for (int i = 0; i < kFibers; ++i) rt::spawn([] {}, {"shallow", rt::StackClass::kSmall});
     });
-    const std::string text = prometheus_text(registry);
+    const std::string text = prometheus_text(registry_);
     EXPECT_GE(sample(text, "sluice_runtime_stacks{size=\"small\"}"), kFibers);
     EXPECT_EQ(sample(text, "sluice_runtime_stacks{size=\"large\"}"), 0);
     const double slot_bytes = sample(text, "sluice_runtime_stack_slot_bytes{size=\"small\"}");

@@ -193,7 +193,10 @@ TEST(ObjectPool, ObeysTheMemoryLimitWhenTheProcessIsQuiet) {
         while (pool.stats().kept > 0) rt::sleep_for(200 * kMillisecond);
         EXPECT_GE(memory.shrinks(), 1u);
         if (arch::kStackFactor > 1) return;  // a sanitizer keeps freed memory
-        EXPECT_LT(resident_bytes(), full_bytes - kObjects * sizeof(Block) / 2);
+        // A worker empties its cache first, and then has the allocator give it back.
+        while (resident_bytes() > full_bytes - kObjects * sizeof(Block) / 2) {
+            rt::sleep_for(200 * kMillisecond);
+        }
     });
 }
 
