@@ -19,7 +19,7 @@ import measure
 
 READY = "ready to serve client requests"
 STOP_SECONDS_MAX = 15
-SETTLE_SECONDS = 1
+SETTLE_SECONDS = 1  # for what a start leaves to do in the background; nothing says when it is done
 IDLE_SECONDS = 5
 FLOOR_ROUNDS = 40
 BLOCK = 4096
