@@ -365,8 +365,7 @@ TEST_P(PollerTest, StressOfRegistrations) {
     }
     while (running.load() > 0) poller_->poll(kNever);
     for (auto& thread : threads) thread.join();
-    poll_out();
-    EXPECT_TRUE(poller_->idle());
+    EXPECT_TRUE(poll_until([&] { return poller_->idle(); }));
 }
 
 // More events at once than a ring holds completions or a turn takes; twice, so that it also shows

@@ -49,9 +49,10 @@ TEST_P(StuckWorkerTest, ItsEventsAreServed) {
     runtime.run([&] {
         ASSERT_TRUE(current_poller().add(flag, kReadable));
         // Until the worker's poller has armed it, and this fiber is back on that worker.
+        bool slept = false;
         do {
-            rt::sleep_for(20 * kMillisecond);
-        } while (&current_poller() != flag.poller());
+            slept = rt::sleep_for(20 * kMillisecond);
+        } while (!slept || &current_poller() != flag.poller());
         stuck = std::this_thread::get_id();
         EXPECT_EQ(sys::send(peer.get(), "x", 1, 0), 1);
         const SystemClock clock;

@@ -77,22 +77,30 @@ TEST(Adapt, ItsTimersGoOn) {
     Runtime runtime(by_hand());
     unsigned armed_on = 0;
     unsigned woken_on = kWorkers;
+    bool in_time = false;  // the others stood aside before the timer was due
     runtime.run([&] {
-        runtime.scheduler().set_active_workers(kWorkers);
-        Baton asleep;
-        Baton woken;
-        // Before its first suspension a fiber is where it was started.
-        spawn_on(runtime, 3, [&] {
-            armed_on = runtime.worker_index();
-            asleep.post();
-            sleep_for(100 * kMillisecond);
-            woken_on = runtime.worker_index();
-            woken.post();
-        });
-        asleep.wait();
-        leave_one(runtime);
-        woken.wait();
+        TimeNs nap_ns = 50 * kMillisecond;
+        for (int attempt = 0; attempt < 8 && !in_time; ++attempt) {
+            nap_ns *= 2;
+            runtime.scheduler().set_active_workers(kWorkers);
+            Baton asleep;
+            Baton woken;
+            const TimeNs due_ns = runtime.clock().now_ns() + nap_ns;
+            // Before its first suspension a fiber is where it was started.
+            spawn_on(runtime, 3, [&] {
+                armed_on = runtime.worker_index();
+                asleep.post();
+                sleep_until(due_ns);
+                woken_on = runtime.worker_index();
+                woken.post();
+            });
+            asleep.wait();
+            leave_one(runtime);
+            in_time = runtime.clock().now_ns() < due_ns;
+            woken.wait();
+        }
     });
+    EXPECT_TRUE(in_time);
     EXPECT_EQ(armed_on, 3U);
     EXPECT_EQ(woken_on, 0U);
 }

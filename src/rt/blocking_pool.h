@@ -8,8 +8,8 @@
 // - A thread of a busy pool loses its CPU at any instruction. So a worker that submits a job, and
 //   one that takes a fiber whose job is done, waits for no lock that these threads hold.
 // - The threads have a lower priority than the workers, the first few more of it than the others
-//   (nice_of), so that all of them together weigh little more than one worker. The first idle one
-//   always takes the next job.
+//   (nice_of), so that all of them together weigh little more than one worker. Of those that sleep
+//   the first one is woken for the next job.
 // The destructor waits for the threads; there must be no job left.
 #pragma once
 

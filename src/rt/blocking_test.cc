@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "rt/runtime.h"
 #include "rt/timer.h"
@@ -145,12 +147,22 @@ int nice_here() {
     return ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()));
 }
 
+// Does this thread of the process wait for something?
+bool sleeps(pid_t thread) {
+    std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+    std::string line;
+    std::getline(file, line);  // "17 (blocking) S ..."
+    return line.contains(") S ");
+}
+
 TEST(Blocking, ManyThreadsWeighLessThanFewOnes) {
     const int base = std::max(0, nice_here());  // what is better than 0 a worker does not pass on
+    const auto expected = [base](int nice) { return std::min(19, base + nice); };
     Runtime runtime({.workers = 1, .blocking_threads_max = 6});
     std::atomic<int> running = 0;
     std::mutex mutex;
     std::multiset<int> nices;
+    std::vector<pid_t> threads;
     int done = 0;
     int alone = -1;
     runtime.run([&] {
@@ -161,14 +173,14 @@ TEST(Blocking, ManyThreadsWeighLessThanFewOnes) {
                     while (running < 6) std::this_thread::yield();
                     const std::lock_guard lock(mutex);
                     nices.insert(nice_here());
+                    threads.push_back(::gettid());
                 });
                 ++done;
             });
         }
-        while (done < 6) sleep_for(kMillisecond);  // then all six threads are idle
+        while (done < 6 || !std::ranges::all_of(threads, sleeps)) sleep_for(kMillisecond);
         alone = blocking(nice_here);
     });
-    const auto expected = [base](int nice) { return std::min(19, base + nice); };
     EXPECT_EQ(nices, (std::multiset<int>{expected(10), expected(15), expected(15), expected(15),
                                          expected(19), expected(19)}));
     EXPECT_EQ(alone, expected(10));

@@ -127,9 +127,9 @@ void set_request(std::uint64_t request, std::uint32_t phase = 0) noexcept;
 void yield();
 
 // For loops that may run long between suspensions (parsing, checksums, compaction): yields when the
-// fiber has used up its budget of limits::kFiberBudget calls. Every
-// operation of sync and io that did not have to wait calls it too, so that a fiber whose channel is
-// always full cannot starve the others. May suspend. Cost when it does not: below 1 ns.
+// fiber has used up its budget of limits::kFiberBudget calls. Every operation of sync and io that
+// did not have to wait calls it too, so that a fiber whose channel is always full cannot starve the
+// others. May suspend. Cost when it does not: below 1 ns.
 inline void checkpoint();
 
 namespace detail {

@@ -39,6 +39,16 @@ const char* state_name(FiberState state) noexcept {
     return "?";
 }
 
+void append_stacks(std::string& text, const StackReport& report) {
+    for (const StackReport::Class& one : report.classes) {
+        fmt::format_to(std::back_inserter(text),
+                       "{} stacks: {} slots of {} KiB, {} free, {} of them without memory; at most "
+                       "{} KiB touched\n",
+                       one.name, one.slots, one.slot_bytes / 1024, one.kept + one.cold, one.cold,
+                       one.high_water_bytes / 1024);
+    }
+}
+
 }  // namespace
 
 // A reader that races with the owner by design; see above.
@@ -77,20 +87,6 @@ void Scheduler::describe(std::string& text, const Fiber& fiber, FiberState state
     const std::size_t touched = stacks_.of(fiber.stack_class()).touched_bytes(fiber);
     fmt::format_to(std::back_inserter(text), ", stack touched {} KiB", touched / 1024);
 }
-
-namespace {
-
-void append_stacks(std::string& text, const StackReport& report) {
-    for (const StackReport::Class& one : report.classes) {
-        fmt::format_to(std::back_inserter(text),
-                       "{} stacks: {} slots of {} KiB, {} free, {} of them without memory; at most "
-                       "{} KiB touched\n",
-                       one.name, one.slots, one.slot_bytes / 1024, one.kept + one.cold, one.cold,
-                       one.high_water_bytes / 1024);
-    }
-}
-
-}  // namespace
 
 std::string Scheduler::dump() {
     // First, so that a fiber is met once: asked for here, or found off its worker below.

@@ -1,6 +1,6 @@
-// GlobalQueue: runnable fibers that belong to no worker: those made ready by foreign threads, and
-// what overflowed local queues. Workers share one lock; foreign threads never take it, so one that
-// loses its CPU holds up no worker.
+// GlobalQueue: runnable fibers that belong to no worker: those made ready by foreign threads, what
+// overflowed local queues, and what workers that stand aside hand on. Workers share one lock;
+// foreign threads never take it, so one that loses its CPU holds up no worker.
 #pragma once
 
 #include <algorithm>

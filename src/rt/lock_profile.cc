@@ -38,6 +38,12 @@ void join(LockContention& into, const LockContention& from) noexcept {
     into.last_ns = std::max(into.last_ns, from.last_ns);
 }
 
+LockProfile& profile_here() noexcept {
+    Worker* const worker = current_worker();
+    SLUICE_ASSERT(worker != nullptr);
+    return worker->processor().locks;
+}
+
 }  // namespace
 
 void LockProfile::count(TimeNs waited_ns) noexcept {
@@ -122,16 +128,6 @@ void join_rows(std::vector<LockContention>& rows) {
     walk_frames(caller[1], caller[0], stack.lower, stack.upper, party.frames);
     return party;
 }
-
-namespace {
-
-LockProfile& profile_here() noexcept {
-    Worker* const worker = current_worker();
-    SLUICE_ASSERT(worker != nullptr);
-    return worker->processor().locks;
-}
-
-}  // namespace
 
 bool sample_lock_wait() noexcept {
     return profile_here().sample();

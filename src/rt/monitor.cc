@@ -182,10 +182,10 @@ void Monitor::report(Worker& worker, const Seen& seen) {
     StallReport report;
     report.worker = worker.index();
     const TickClock& ticks = scheduler_.ticks();
+    report.cpu_ns = worker.capture().cpu_ns() - seen.cpu_ns;  // first: no more than what it is of
     const Ticks now = ticks.now();
     report.lasted_ns = ticks.to_ns(now - seen.slice_start);
     report.watched_ns = ticks.to_ns(now - seen.at);
-    report.cpu_ns = worker.capture().cpu_ns() - seen.cpu_ns;
     StackCapture::Result captured;
     const bool answered = worker.capture().take(captured);
     Processor& processor = worker.processor();

@@ -62,7 +62,7 @@ class Monitor {
     void start();
     void stop();
 
-    // By a worker, after it has published that it left its sleep.
+    // By a worker, after it has published that it serves, or left its sleep.
     void worker_awake() noexcept {
         if (resting_.load()) rearm();
     }

@@ -58,30 +58,26 @@ Options quiet(unsigned workers) {
 TEST(Monitor, StandsStillWhenAllSleep) {
     Runtime runtime(quiet(2));
     bool stood = false;
-    std::uint64_t ticks_at_rest = 0;
-    std::uint64_t ticks_later = 1;
     bool ticks_again = false;
     std::thread outside;
     runtime.run([&] {
+        const auto ticks = [&] { return runtime.stats().monitor_ticks; };
         Baton over;
         outside = std::thread([&] {
-            const auto ticks = [&] { return runtime.stats().monitor_ticks; };
-            for (int i = 0; i < 100 && !stood; ++i) {
-                ticks_at_rest = ticks();
-                std::this_thread::sleep_for(std::chrono::milliseconds(200));
-                stood = ticks() == ticks_at_rest && ticks_at_rest > 0;
+            // A monitor that went on would tick some fifty times in one of these sleeps.
+            for (int i = 0; i < 50 && !stood; ++i) {
+                const std::uint64_t before = ticks();
+                std::this_thread::sleep_for(std::chrono::milliseconds(500));
+                stood = ticks() == before && before > 0;
             }
-            std::this_thread::sleep_for(std::chrono::milliseconds(300));
-            ticks_later = ticks();
             over.post();
         });
         over.wait(WaitReason::kOther);
-        ticks_again =
-            compute_until([&] { return runtime.stats().monitor_ticks > ticks_later + 1; });
+        const std::uint64_t awake = ticks();
+        ticks_again = compute_until([&] { return ticks() > awake + 1; });
     });
     outside.join();
     EXPECT_TRUE(stood);
-    EXPECT_EQ(ticks_later, ticks_at_rest);
     EXPECT_TRUE(ticks_again);
 }
 
@@ -93,21 +89,19 @@ TEST(Monitor, NeverRunsWhereItIsNotWanted) {
     EXPECT_EQ(runtime.stats().monitor_ticks, 0U);
 }
 
-// The budget of calls alone would let this loop go on for 128 rounds.
+// The budget of calls alone would let the fiber pass 128 checkpoints.
 TEST(Monitor, LongSliceYieldsAtItsNextCheckpoint) {
+    static_assert(limits::kMonitorTickNs >= limits::kSliceNs);
     Runtime runtime(quiet(1));
     bool other_ran = false;
-    int rounds = 0;
     runtime.run([&] {
         spawn([&] { other_ran = true; });
-        while (!other_ran && rounds < 2 * limits::kFiberBudget) {
-            compute_for(5 * kMillisecond);
-            ++rounds;
-            checkpoint();
-        }
+        // The first tick sees the slice, the second one that it lasts, the third begins after that.
+        const std::uint64_t before = runtime.stats().monitor_ticks;
+        compute_until([&] { return runtime.stats().monitor_ticks >= before + 3; });
+        checkpoint();
+        EXPECT_TRUE(other_ran);
     });
-    EXPECT_TRUE(other_ran);
-    EXPECT_LT(rounds, limits::kFiberBudget);
     EXPECT_GE(runtime.stats().yields_forced, 1U);
 }
 
@@ -172,9 +166,11 @@ TEST(Monitor, ReportsAreLimitedAndTheRestIsCounted) {
             yield();
         }
     });
+    // On a loaded machine the end of run() may stall, too.
+    const Stats stats = runtime.stats();
     EXPECT_EQ(reports.all.size(), limits::kStallReportsPerMinute);
-    EXPECT_EQ(runtime.stats().stalls, kStalls);
-    EXPECT_EQ(runtime.stats().stalls_suppressed, 2U);
+    EXPECT_GE(stats.stalls, kStalls);
+    EXPECT_EQ(stats.stalls_suppressed, stats.stalls - limits::kStallReportsPerMinute);
 }
 
 // A single fiber that is made ready wakes nobody; here its waker goes on for long.
@@ -212,6 +208,11 @@ TEST(Monitor, TimersOfAStuckWorkerAreRun) {
     EXPECT_TRUE(served);
 }
 
+// The one of two workers that the caller is not on.
+unsigned other_worker(const Runtime& runtime) {
+    return 1 - runtime.worker_index();
+}
+
 // Both workers compute until somebody has run the fibers that wait: only a spare one can.
 TEST(Monitor, SpareWorkerRunsWhatWaitsWhenAllAreStuck) {
     std::atomic<unsigned> spares = 0;
@@ -230,7 +231,7 @@ TEST(Monitor, SpareWorkerRunsWhatWaitsWhenAllAreStuck) {
                 ++computing;
                 if (compute_until([&] { return ran == kWaiting; })) ++served;
             };
-            spawn(compute);
+            spawn_on(runtime, other_worker(runtime), compute);
             if (!compute_until([&] { return computing == 1; })) return;
             for (int i = 0; i < kWaiting; ++i) {
                 spawn([&] {
@@ -241,7 +242,7 @@ TEST(Monitor, SpareWorkerRunsWhatWaitsWhenAllAreStuck) {
             compute();
         });
         EXPECT_EQ(served, 2);
-        EXPECT_EQ(seen_index, runtime.workers());
+        EXPECT_GE(seen_index, runtime.workers());
         EXPECT_GE(spares, 1U);  // more, if the first one does not get a CPU for long
         EXPECT_LE(spares, limits::kSpareWorkersMax);
         spares = 0;
@@ -264,7 +265,7 @@ TEST(Monitor, SpareWorkerServesItsTimersAndIsDismissed) {
             ++computing;
             compute_until([&] { return armed.load(); });
         };
-        spawn(compute);
+        spawn_on(runtime, other_worker(runtime), compute);
         compute_until([&] { return computing == 1; });
         spawn([&] {
             struct Ring : Timer {

@@ -66,8 +66,9 @@ class FiberList {
     std::size_t size() const noexcept { return size_; }
     void push_back(Fiber* fiber) noexcept;
     void push_front(Fiber* fiber) noexcept;
-    // nullptr when empty.
+    // The first one, which stays; nullptr when empty.
     Fiber* front() const noexcept { return head_; }
+    // Takes the first one off; nullptr when empty.
     Fiber* pop_front() noexcept;
     void append(FiberList&& other) noexcept;
 
@@ -77,8 +78,8 @@ class FiberList {
     std::size_t size_ = 0;
 };
 
-// ready() for each of the list, in order, with one lock and at most one wake-up of an idle worker:
-// what a group commit calls for its waiters. Empties the list.
+// ready() for each of the list, in order, with at most one wake-up of an idle worker: what a group
+// commit calls for its waiters. Empties the list.
 void ready_all(FiberList&& fibers);
 
 }  // namespace sluice::rt

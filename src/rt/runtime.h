@@ -71,8 +71,8 @@ struct Options {
     const Clock* clock = nullptr;  // not owned; nullptr: the machine's
     unsigned blocking_threads_max = limits::kBlockingThreadsMax;
     TimeNs blocking_thread_idle_ns = limits::kBlockingThreadIdleNs;
-    std::size_t stack_bytes =
-        limits::kFiberStackBytes;  // of kNormal; a multiple of 4096; doubled by sanitizers
+    // Of StackClass::kNormal; a multiple of 4096; doubled by sanitizers.
+    std::size_t stack_bytes = limits::kFiberStackBytes;
     // Called on a worker when nothing can ever run again, with a dump of all fibers. Empty: the
     // dump goes to standard error and the process aborts. If it returns, the runtime sleeps on.
     std::function<void(const std::string& dump)> on_deadlock = {};

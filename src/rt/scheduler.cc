@@ -80,7 +80,9 @@ void Scheduler::run(std::function<void()> main) {
     spares_wanted_.store(false);
     blocking_pool_->settle();  // the next run() makes new pollers
     SLUICE_CHECK(live() == 0);
-    SLUICE_CHECK(spinning_.load() == 0 && sleepers_.load() == 0 && spare_sleepers_.load() == 0);
+    // A foreign thread may still look for a sleeper, for a fiber that has ended meanwhile.
+    while (spinning_.load() != 0) std::this_thread::yield();
+    SLUICE_CHECK(sleepers_.load() + spare_sleepers_.load() + aside_sleepers_.load() == 0);
 }
 
 // On memory of its place: the pages that it writes first are its node's.

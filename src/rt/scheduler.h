@@ -127,6 +127,7 @@ class Scheduler {
 
   private:
     std::uint64_t live() const noexcept;
+    std::uint64_t switches() const noexcept;
     // rt/fiber_dump.cc
     bool read_parked(const Fiber& fiber, Backtrace& out) const;
     void describe(std::string& text, const Fiber& fiber, FiberState state);

@@ -18,7 +18,9 @@ bool Scheduler::may_spin() const noexcept {
 }
 
 void Scheduler::wake_one() {
-    if (workers_.size() == 1 && current_worker() != nullptr) return;  // it is awake itself
+    const Worker* const caller = current_worker();
+    // The only worker is awake itself. Not if the caller is another runtime's.
+    if (workers_.size() == 1 && caller != nullptr && &caller->scheduler_ == this) return;
     // Orders the caller's publication of work before these looks (step 2 in the protocol).
     std::atomic_thread_fence(std::memory_order_seq_cst);
     const bool spares = spares_wanted_.load() && spare_sleepers_.load() > 0;
@@ -113,7 +115,7 @@ bool Scheduler::work_in_sight(Worker& worker) const noexcept {
 }
 
 bool Scheduler::last_one_verdict() {
-    const std::uint64_t switches = stats().switches;
+    const std::uint64_t before = switches();
     {
         const MutexLock lock(lock_);
         const int asleep = sleepers_.load() + spare_sleepers_.load() + aside_sleepers_.load();
@@ -128,9 +130,9 @@ bool Scheduler::last_one_verdict() {
     // The looks above make one picture only if nothing ran meanwhile. Nothing ran when all slept,
     // and nothing has run since then if no fiber was switched in since before that: a thread from
     // outside may have woken one, which has ended on another worker by now.
-    if (stats().switches != switches) return false;
+    if (switches() != before) return false;
     // Reported already, and nothing has run since?
-    if (verdict_at_switches_.exchange(switches) == switches) return false;
+    if (verdict_at_switches_.exchange(before) == before) return false;
     report_deadlock();
     return true;
 }
@@ -157,6 +159,12 @@ std::uint64_t Scheduler::live() const noexcept {
     std::uint64_t started = started_elsewhere_.load();
     for (const auto& worker : workers_) started += worker->processor_.counters.started.get();
     return started - ended;
+}
+
+std::uint64_t Scheduler::switches() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& worker : workers_) sum += worker->processor_.counters.switches.get();
+    return sum;
 }
 
 // All workers sleep: is there anything that could make a fiber runnable?

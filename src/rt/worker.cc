@@ -49,6 +49,7 @@ void Worker::serve(std::unique_ptr<Poller> poller) {
     look_interval_ticks_ = kManyTicks * static_cast<Ticks>(limits::kPollIntervalNs) /
                            static_cast<Ticks>(scheduler_.ticks().to_ns(kManyTicks));
     processor_.slice_start_ticks.store(now_ticks_);
+    scheduler_.monitor().worker_awake();
     while (Fiber* fiber = next()) run(fiber);
     SLUICE_CHECK(processor_.waiting() == 0);
     processor_.slice_start_ticks.store(0);

@@ -10,6 +10,8 @@ namespace {
 
 // What is left of a sample's weight one window later: half of all weight is in the last two.
 constexpr double kFading = 0.7;
+// A longer window, as after a sleep of the monitor, weighs no more than this.
+constexpr double kWindowMaxNs = 2.0 * limits::kMonitorTickNs;
 // Workers are whole: a need of 2.2 is served by 2, one of 2.3 by 3.
 constexpr double kRoundedDown = 0.25;
 // But more are asked for only when the need is above the count by this part of it too, so that a
@@ -30,10 +32,12 @@ WorkerCount::WorkerCount(Bounds bounds)
 
 unsigned WorkerCount::sample(const WorkerLoad& load) noexcept {
     SLUICE_ASSERT(load.window_ns >= 0 && load.cpu_ns >= 0);
-    const auto window_ns = static_cast<double>(load.window_ns);
+    const auto length_ns = static_cast<double>(load.window_ns);
+    const double window_ns = std::min(length_ns, kWindowMaxNs);
+    const double weight = length_ns > 0 ? window_ns / length_ns : 0;
     window_ns_ = window_ns_ * kFading + window_ns;
-    cpu_ns_ = cpu_ns_ * kFading + static_cast<double>(load.cpu_ns);
-    blocked_ns_ = blocked_ns_ * kFading + static_cast<double>(load.blocked_ns);
+    cpu_ns_ = cpu_ns_ * kFading + static_cast<double>(load.cpu_ns) * weight;
+    blocked_ns_ = blocked_ns_ * kFading + static_cast<double>(load.blocked_ns) * weight;
     queued_ns_ = queued_ns_ * kFading + load.queued * window_ns;
     if (window_ns_ <= 0) return count_;
     const double need = needed();

@@ -108,6 +108,16 @@ TEST(WorkerCount, SpikeDoesNothing) {
     }
 }
 
+// The monitor sleeps while all workers do. Its next window holds all that time, and counts as one.
+TEST(WorkerCount, ALongSleepDoesNotHoldItDown) {
+    WorkerCount count(kBounds);
+    changes(count, 100, [](unsigned) { return light(0.1); });
+    EXPECT_EQ(count.count(), 1U);
+    EXPECT_EQ(count.sample({.window_ns = 3600 * kSecond, .cpu_ns = kMillisecond}), 1U);
+    changes(count, 5, [](unsigned n) { return busy(n, 0.9); });
+    EXPECT_EQ(count.count(), 8U);
+}
+
 // Phases shorter than the hold: it stays with what the larger one needs.
 TEST(WorkerCount, AlternationDoesNotOscillate) {
     WorkerCount count(kBounds);

@@ -44,7 +44,7 @@ TEST(Mutex, TryLockTakesOnlyAFreeOne) {
 }
 
 TEST(Mutex, WaitersAreServedInOrderOfArrival) {
-    run_on(1, []() SLUICE_NO_THREAD_SAFETY_ANALYSIS {
+    run_simulated(2, []() SLUICE_NO_THREAD_SAFETY_ANALYSIS {
         Mutex mutex;
         std::vector<int> order;
         Group group(nullptr);

@@ -78,14 +78,13 @@ struct Element {
 };
 
 template <class Ring>
-void stress(Ring& ring, int producers, int consumers) {
-    constexpr int kEach = 20'000;
+void stress(Ring& ring, int each, int producers, int consumers) {
     std::atomic<int> received{0};
-    std::vector<std::atomic<int>> seen(static_cast<std::size_t>(producers) * kEach);
+    std::vector<std::atomic<int>> seen(static_cast<std::size_t>(producers * each));
     std::vector<std::thread> threads;
     for (int p = 0; p < producers; ++p) {
         threads.emplace_back([&, p] {
-            for (int i = 0; i < kEach; ++i) {
+            for (int i = 0; i < each; ++i) {
                 Element element{std::make_unique<int>(i), p};
                 // A full ring leaves it. NOLINTNEXTLINE(bugprone-use-after-move)
                 while (!ring.try_push(std::move(element))) std::this_thread::yield();
@@ -95,7 +94,7 @@ void stress(Ring& ring, int producers, int consumers) {
     for (int c = 0; c < consumers; ++c) {
         threads.emplace_back([&] {
             std::vector<int> last(static_cast<std::size_t>(producers), -1);
-            while (received.load() < producers * kEach) {
+            while (received.load() < producers * each) {
                 auto element = ring.try_pop();
                 if (!element) {
                     std::this_thread::yield();
@@ -105,7 +104,7 @@ void stress(Ring& ring, int producers, int consumers) {
                 const auto number = static_cast<std::size_t>(*element->owned);
                 EXPECT_LT(last[producer], *element->owned);
                 last[producer] = *element->owned;
-                seen[producer * kEach + number].fetch_add(1);
+                seen[producer * static_cast<std::size_t>(each) + number].fetch_add(1);
                 received.fetch_add(1);
             }
         });
@@ -114,14 +113,22 @@ void stress(Ring& ring, int producers, int consumers) {
     for (auto& count : seen) ASSERT_EQ(count.load(), 1);
 }
 
+// Where the threads share one CPU with others, each filling of a ring takes all their time slices.
+constexpr int kFew = 2'000;
+constexpr int kMany = 20'000;
+
 TEST(MpscRing, Stress) {
-    MpscRing<Element> ring(4);
-    stress(ring, 3, 1);
+    MpscRing<Element> tiny(4);
+    stress(tiny, kFew, 3, 1);
+    MpscRing<Element> larger(64);
+    stress(larger, kMany, 3, 1);
 }
 
 TEST(MpmcRing, Stress) {
-    MpmcRing<Element> ring(4);
-    stress(ring, 3, 3);
+    MpmcRing<Element> tiny(4);
+    stress(tiny, kFew, 3, 3);
+    MpmcRing<Element> larger(64);
+    stress(larger, kMany, 3, 3);
 }
 
 }  // namespace

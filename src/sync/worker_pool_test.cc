@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "rt/blocking.h"
@@ -130,13 +131,17 @@ TEST(WorkerPool, BatchesRunOnBlockingThreads) {
     run_on(2, [] {
         std::atomic<int> on_fibers{0};
         std::atomic<int> runs{0};
+        std::atomic<bool> full{false};  // until then no job ends, so there is a batch to take
         WorkerPool pool(nullptr, {.workers = 2, .queue = 64, .blocking_batch = 16});
+        const auto job = [&](const Context&) {
+            while (!full) std::this_thread::yield();
+            if (rt::current() != nullptr) on_fibers.fetch_add(1);
+            runs.fetch_add(1);
+        };
         for (int i = 0; i < 2'000; ++i) {
-            ASSERT_TRUE(pool.submit([&](const Context&) {
-                                if (rt::current() != nullptr) on_fibers.fetch_add(1);
-                                runs.fetch_add(1);
-                            })
-                            .has_value());
+            if (!full && pool.try_submit(job)) continue;
+            full = true;
+            ASSERT_TRUE(pool.submit(job).has_value());
         }
         EXPECT_TRUE(pool.drain().has_value());
         EXPECT_EQ(runs.load(), 2'000);

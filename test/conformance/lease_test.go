@@ -187,7 +187,7 @@ func TestLeaseExpiry(t *testing.T) {
 		scenario{"keys, watch and revision", func(r *Run) {
 			s := r.Stream()
 			s.Create(&pb.WatchCreateRequest{Key: []byte("a"), RangeEnd: []byte("zz"), PrevKv: true})
-			r.Grant(201, 1)
+			r.Grant(201, 3) // long enough for the puts, on a loaded machine too
 			for _, k := range []string{"c", "a", "b"} {
 				r.PutLeased(k, 201)
 			}
@@ -200,8 +200,8 @@ func TestLeaseExpiry(t *testing.T) {
 			r.KeepAlive(201)
 		}},
 		scenario{"kept alive it stays", func(r *Run) {
-			r.Grant(202, 2)
-			r.Grant(203, 2)
+			r.Grant(202, 4)
+			r.Grant(203, 6) // when it is over the other one would be, too
 			r.PutLeased("stays", 202)
 			r.PutLeased("goes", 203)
 			ctx, cancel := context.WithCancel(r.Ctx)
@@ -217,7 +217,7 @@ func TestLeaseExpiry(t *testing.T) {
 				r.Must(rpc.Send(&pb.LeaseKeepAliveRequest{ID: 202}))
 				a, err := rpc.Recv()
 				r.Must(err)
-				r.Check(a.TTL == 2, "kept alive for %d s", a.TTL)
+				r.Check(a.TTL == 4, "kept alive for %d s", a.TTL)
 				select {
 				case <-done:
 					running = false

@@ -232,7 +232,7 @@ func (s *Server) EndsSoon() bool {
 	select {
 	case <-s.exited:
 		return true
-	case <-time.After(time.Second):
+	case <-time.After(5 * time.Second):
 		return false
 	}
 }

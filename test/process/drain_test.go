@@ -78,6 +78,14 @@ func stopUnderLoad(t *testing.T, s *harness.Server) *drain {
 			}
 		}()
 	}
+	answered := func() int {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return len(d.acked)
+	}
+	for answered() == 0 && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
 	time.Sleep(loadDuration)
 	must(t, syscall.Kill(s.Pid, syscall.SIGTERM))
 	_, err = watch.Recv()

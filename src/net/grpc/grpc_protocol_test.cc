@@ -370,12 +370,14 @@ TEST_P(GrpcTest, DeadlinesAndAnswersRace) {
 TEST_P(GrpcTest, ConnectionClosesWithCallsInFlight) {
     start();
     for (const bool with_reset : {false, true}) {
+        const int opened = seen_.opened + 2;
+        const int messages = seen_.messages + 1;
         TestClient client(box_->port());
         const auto stream = client.open("/t.S/Bidi");
         client.send(stream, "a");
         (void)client.start("/t.S/Gate", "");
-        const int before = seen_.opened;
-        ASSERT_TRUE(eventually([&] { return seen_.opened >= before && seen_.messages > 0; }));
+        ASSERT_TRUE(
+            eventually([&] { return seen_.opened == opened && seen_.messages == messages; }));
         if (with_reset) client.socket().reset();
     }
     ASSERT_TRUE(eventually([&] { return seen_.destroyed == 2; }));

@@ -159,8 +159,12 @@ TEST_P(IdleMemoryTest, AnIdleConnectionIsSmall) {
     const std::size_t before = settled_heap_bytes(box);
     open(kFirst, kFirst + kConnections);
     box.server().skip(2 * limits::kIdleTrimNs);
-    const std::size_t each = (settled_heap_bytes(box) - before) / kConnections;
-    EXPECT_LE(each, kBytesMax);
+    // A worker that gets no CPU for a while looks as if all had settled.
+    std::size_t each = 0;
+    EXPECT_TRUE(box.server().eventually([&] {
+        each = (std::max(settled_heap_bytes(box), before) - before) / kConnections;
+        return each <= kBytesMax;
+    })) << each;
     std::printf("an idle connection keeps %zu bytes (%s)\n", each, GetParam());
 }
 

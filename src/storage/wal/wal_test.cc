@@ -368,6 +368,7 @@ TEST_F(WalTest, SparesArePreparedInTheBackground) {
     for (int i = 0; i < 40; ++i) ASSERT_TRUE(append(1, 100).has_value());
     reopen();
     EXPECT_EQ(indexes().size(), 40u);
+    wal_.reset();  // it ends what it is preparing
     const auto names = fs_.list("wal2");
     for (const std::string& name : *names) EXPECT_THAT(name, testing::Not(HasSubstr(".tmp")));
 }
