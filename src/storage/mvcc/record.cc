@@ -1,6 +1,7 @@
 #include "storage/mvcc/record.h"
 
 #include <cstring>
+#include <limits>
 
 #include "base/byte_order.h"
 #include "base/check.h"
@@ -54,6 +55,20 @@ struct Decoder {
         at += 8;
         return value;
     }
+    // Written as its distance from a later one. Revisions are not negative.
+    Revision revision_before(Revision later) noexcept {
+        const std::uint64_t distance = varint();
+        if (distance <= static_cast<std::uint64_t>(later)) {
+            return later - static_cast<Revision>(distance);
+        }
+        ok = false;
+        return 0;
+    }
+    Revision revision() noexcept {
+        const std::uint64_t value = varint();
+        if (value > std::numeric_limits<Revision>::max()) ok = false;
+        return static_cast<Revision>(value);
+    }
     std::string_view rest() const noexcept { return {at, static_cast<std::size_t>(end - at)}; }
 };
 
@@ -63,7 +78,7 @@ bool parse_record_position(std::string_view bytes, Position& position, bool& tom
     if (bytes.size() < 3 || bytes[0] != kRecordTag) return false;
     const auto flags = static_cast<unsigned char>(bytes[1]);
     Decoder in{bytes.data() + 2, bytes.data() + bytes.size()};
-    position.main = static_cast<Revision>(in.varint());
+    position.main = in.revision();
     position.sub = (flags & kHasSub) != 0 ? static_cast<std::uint32_t>(in.varint()) : 0;
     tombstone = (flags & kTombstone) != 0;
     return in.ok;
@@ -73,14 +88,14 @@ bool parse_record(std::string_view bytes, RecordView& out) noexcept {
     if (bytes.size() < 3 || bytes[0] != kRecordTag) return false;
     const auto flags = static_cast<unsigned char>(bytes[1]);
     Decoder in{bytes.data() + 2, bytes.data() + bytes.size()};
-    out.position.main = static_cast<Revision>(in.varint());
+    out.position.main = in.revision();
     out.position.sub = (flags & kHasSub) != 0 ? static_cast<std::uint32_t>(in.varint()) : 0;
     out.depth = in.varint();
     out.jumps = flags >> kJumpCountShift;
-    if (out.jumps > kJumpLevels) return false;
+    if (!in.ok || out.jumps > kJumpLevels) return false;
     Revision main = out.position.main;
     for (unsigned i = 0; i < out.jumps; ++i) {
-        main -= static_cast<Revision>(in.varint());
+        main = in.revision_before(main);
         out.jump[i] = {main, static_cast<std::uint32_t>(in.varint())};
     }
     out.tombstone = (flags & kTombstone) != 0;
@@ -89,7 +104,7 @@ bool parse_record(std::string_view bytes, RecordView& out) noexcept {
     out.lease = 0;
     out.value = {};
     if (out.tombstone) return in.ok && in.at == in.end;
-    out.create_revision = out.position.main - static_cast<Revision>(in.varint());
+    out.create_revision = in.revision_before(out.position.main);
     out.version = static_cast<std::int64_t>(in.varint());
     if ((flags & kHasLease) != 0) out.lease = static_cast<LeaseId>(in.fixed64());
     out.value = in.rest();
