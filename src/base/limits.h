@@ -42,19 +42,19 @@ inline constexpr std::size_t kMemoryGrowthBytes = 16 << 20;
 
 // ---- rt
 
-inline constexpr int kStackDumpFramesMax = 32;                 // frames shown of a fiber's stack
-inline constexpr std::size_t kDumpFibersMax = 10'000;          // shown; the rest is counted
-inline constexpr std::size_t kSymbolTableBytesMax = 1u << 30;  // a section of the program's file
-inline constexpr std::size_t kLockProfileRows = 256;           // of a worker, 272 B each
-inline constexpr std::size_t kLockProfileWays = 8;             // rows that one wait may go to
-inline constexpr std::size_t kLockProfileFrames = 8;           // kept of each stack
-inline constexpr std::int64_t kLockShortWaitNs = 20'000;       // shorter waits are sampled
-inline constexpr unsigned kLockWaitsPerSample = 16;            // of those; one in so many
-inline constexpr std::size_t kLockPartyNameBytes = 32;         // of a fiber's name, with the NUL
-inline constexpr std::int64_t kLockLongWaitNs = 200'000;       // a wait for a lock worth a look
-inline constexpr std::int64_t kStackCaptureNs = 50'000'000;    // for a worker's answer to a signal
-inline constexpr unsigned kWorkersMax = 256;                   // threads that run fibers
-inline constexpr std::size_t kFiberStackBytes = 256 * 1024;    // RocksDB and protobuf run on it
+inline constexpr int kStackDumpFramesMax = 32;               // frames shown of a fiber's stack
+inline constexpr std::size_t kDumpFibersMax = 10'000;        // shown; the rest is counted
+inline constexpr int kMangledDepthMax = 64;                  // deeper C++ names stay mangled
+inline constexpr std::size_t kLockProfileRows = 256;         // of a worker, 272 B each
+inline constexpr std::size_t kLockProfileWays = 8;           // rows that one wait may go to
+inline constexpr std::size_t kLockProfileFrames = 8;         // kept of each stack
+inline constexpr std::int64_t kLockShortWaitNs = 20'000;     // shorter waits are sampled
+inline constexpr unsigned kLockWaitsPerSample = 16;          // of those; one in so many
+inline constexpr std::size_t kLockPartyNameBytes = 32;       // of a fiber's name, with the NUL
+inline constexpr std::int64_t kLockLongWaitNs = 200'000;     // a wait for a lock worth a look
+inline constexpr std::int64_t kStackCaptureNs = 50'000'000;  // for a worker's answer to a signal
+inline constexpr unsigned kWorkersMax = 256;                 // threads that run fibers
+inline constexpr std::size_t kFiberStackBytes = 256 * 1024;  // RocksDB and protobuf run on it
 inline constexpr std::size_t kFiberStackSmallBytes = 64 * 1024;  // for very many shallow fibers
 inline constexpr std::size_t kFiberStackLargeBytes = 1 << 20;  // for foreign code of unknown depth
 inline constexpr std::size_t kFiberStackBytesMin = 16 * 1024;  // signal frames and printf must fit

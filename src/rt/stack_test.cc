@@ -197,9 +197,12 @@ class StackDeathTest : public testing::TestWithParam<StackClass> {};
 
 TEST_P(StackDeathTest, OverflowNamesTheFiberAndShowsItsStack) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    EXPECT_DEATH(overflow(GetParam()),
-                 std::string("stack overflow in fiber [0-9]+ \"deep one\" on worker 0, a ") +
-                     stack_class_name(GetParam()) + " stack\n  #0 0x[0-9a-f]+\n  #1 0x[0-9a-f]+");
+    EXPECT_DEATH(
+        overflow(GetParam()),
+        std::string("stack overflow in fiber [0-9]+ \"deep one\" on worker 0, a ") +
+            stack_class_name(GetParam()) +
+            " stack\n  #0 0x[0-9a-f]+ sluice::rt::.anonymous namespace.::recurse.0x[0-9a-f]+"
+            "\n  #1 0x[0-9a-f]+ sluice::rt::.anonymous namespace.::recurse.0x[0-9a-f]+\n");
 }
 INSTANTIATE_TEST_SUITE_P(Stack, StackDeathTest, testing::ValuesIn(kEveryStackClass));
 

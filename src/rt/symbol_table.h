@@ -1,6 +1,8 @@
 // The names of the functions of the running program, from its own ELF file's symbol table
 // (generic ABI, chapter 4), and of those of shared libraries from the dynamic loader.
 //
+// It copies what it needs, allocates, and searches fast; rt/elf_symbols.h does neither.
+//
 // A stripped program has only the second kind. Line numbers are for addr2line: the addresses that
 // it wants are what link_address() gives.
 #pragma once
@@ -38,7 +40,6 @@ class SymbolTable {
         std::uint32_t name;  // offset in names_
         bool is_function;
     };
-    bool read(const std::string& path);
 
     std::uintptr_t base_ = 0;  // where the program was loaded, minus where it was linked to
     std::vector<Symbol> symbols_;
