@@ -2,16 +2,17 @@
 """Do blocking calls stall other tasks? (bench/blocking)
 
 1,000 fibers make timed echo calls over TCP on two workers, alone; while 64 fibers commit rows to
-SQLite through rt::blocking(); and while the same 64 call SQLite inline. The three run in turn, on
-this machine's disk with fsync on. Bar: with the pool the calls' P99 is at most 1.5 times what it is
-without SQLite. Needs SQLite's headers (tools/packages.txt).
+SQLite through rt::blocking(); and while the same 64 call SQLite inline. A fourth run shows what the
+machine itself does to the calls: SQLite in 64 threads of another process, at the lowest priority.
+All run in turn, on this machine's disk with fsync on. Bar: with the pool the calls' P99 is at most
+1.5 times what it is without SQLite. Needs SQLite's headers (tools/packages.txt).
 """
 import os
 import tempfile
 
 import measure
 
-MODES = ("none", "pool", "inline")
+MODES = ("none", "pool", "inline", "apart")
 BAR = 1.5
 
 
