@@ -137,6 +137,9 @@ inline constexpr std::size_t kSmallFilesBatch = 64;
 inline constexpr std::size_t kSmallFileBytesMax = 64 << 10;
 // Bytes of a file sent to a socket at once by a thread of the blocking pool.
 inline constexpr std::size_t kSendFileBytes = 256u << 10;
+// Bytes that a stream's pipe holds on their way to another stream (io/splice_pipe.h), if the kernel
+// allows so much; it grants a user 64 MiB in all pipes.
+inline constexpr std::size_t kSplicePipeBytes = 256u << 10;
 // Bytes of one call on a file. given: the kernel takes no more than 2 GiB
 inline constexpr std::size_t kOperationBytesMax = 1u << 30;
 

@@ -34,6 +34,22 @@ auto retried(F&& call) noexcept -> decltype(call()) {
     }
 }
 
+// For calls that, unlike send(), have no flag against the signal, which goes to the calling thread:
+// so that one holds it off and takes it away.
+template <class F>
+ssize_t without_sigpipe(F&& call) noexcept {
+    sigset_t broken_pipe;
+    sigset_t before;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+    const ssize_t result = retried(call);
+    const timespec at_once{};
+    if (result == -EPIPE) sigtimedwait(&broken_pipe, nullptr, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return result;
+}
+
 }  // namespace
 
 int open(const char* path, int flags, mode_t mode) noexcept {
@@ -70,7 +86,19 @@ ssize_t pwritev2(int fd, const iovec* parts, int count, off_t offset, int flags)
 }
 
 ssize_t splice(int from, off_t* from_offset, int to, off_t* to_offset, std::size_t bytes) noexcept {
-    return retried([&] { return ::splice(from, from_offset, to, to_offset, bytes, 0); });
+    return without_sigpipe([&] { return ::splice(from, from_offset, to, to_offset, bytes, 0); });
+}
+
+int pipe(int& reader, int& writer) noexcept {
+    int ends[2] = {-1, -1};
+    const int result = value_or_errno(::pipe2(ends, O_CLOEXEC | O_NONBLOCK));
+    reader = ends[0];
+    writer = ends[1];
+    return result;
+}
+
+int set_pipe_bytes(int pipe, int bytes) noexcept {
+    return value_or_errno(::fcntl(pipe, F_SETPIPE_SZ, bytes));
 }
 
 ssize_t writev(int fd, const iovec* parts, int count) noexcept {
@@ -183,19 +211,12 @@ ssize_t recvmsg(int fd, msghdr* message, int flags) noexcept {
     return retried([&] { return ::recvmsg(fd, message, flags); });
 }
 
-// Unlike send() it has no flag against the signal, which goes to the calling thread: so that one
-// holds it off and takes it away.
+ssize_t receive_into_pipe(int socket, int pipe, std::size_t bytes) noexcept {
+    return retried([&] { return ::splice(socket, nullptr, pipe, nullptr, bytes, 0); });
+}
+
 ssize_t sendfile(int socket, int file, off_t* offset, std::size_t bytes) noexcept {
-    sigset_t broken_pipe;
-    sigset_t before;
-    sigemptyset(&broken_pipe);
-    sigaddset(&broken_pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
-    const ssize_t result = retried([&] { return ::sendfile(socket, file, offset, bytes); });
-    const timespec at_once{};
-    if (result == -EPIPE) sigtimedwait(&broken_pipe, nullptr, &at_once);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return result;
+    return without_sigpipe([&] { return ::sendfile(socket, file, offset, bytes); });
 }
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept {

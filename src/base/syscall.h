@@ -39,8 +39,12 @@ ssize_t pwrite(int fd, const void* from, std::size_t bytes, off_t offset) noexce
 // The offset -1 stands for the descriptor's own position.
 ssize_t preadv2(int fd, const iovec* parts, int count, off_t offset, int flags) noexcept;
 ssize_t pwritev2(int fd, const iovec* parts, int count, off_t offset, int flags) noexcept;
-// An offset that is nullptr stands for the descriptor's own position.
+// An offset that is nullptr stands for the descriptor's own position. No SIGPIPE.
 ssize_t splice(int from, off_t* from_offset, int to, off_t* to_offset, std::size_t bytes) noexcept;
+// Both ends non-blocking.
+int pipe(int& reader, int& writer) noexcept;
+// What the pipe may hold, which the kernel rounds up. -EPERM: the user has too much in pipes.
+int set_pipe_bytes(int pipe, int bytes) noexcept;
 ssize_t writev(int fd, const iovec* parts, int count) noexcept;
 int fsync(int fd) noexcept;
 int fdatasync(int fd) noexcept;
@@ -69,6 +73,8 @@ ssize_t recv(int fd, void* to, std::size_t bytes, int flags) noexcept;
 ssize_t send(int fd, const void* from, std::size_t bytes, int flags) noexcept;
 ssize_t recvmsg(int fd, msghdr* message, int flags) noexcept;
 ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept;
+// splice() from a non-blocking socket into a pipe, which costs less: nothing can raise SIGPIPE.
+ssize_t receive_into_pipe(int socket, int pipe, std::size_t bytes) noexcept;
 // From a file; advances *offset. Blocks on the file, not on a non-blocking socket. No SIGPIPE.
 ssize_t sendfile(int socket, int file, off_t* offset, std::size_t bytes) noexcept;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "io/part_cursor.h"
 #include "io/socket.h"
@@ -26,13 +27,15 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(const Address& address,
     return stream;
 }
 
+// Makes the call that takes bytes from the socket until it has.
+//
 // Less than asked for: what comes now is a new edge, and a hang-up that came before it makes every
-// wait pass. So the read that would only say -EAGAIN can be left out.
-template <class To>
-Result<std::size_t> TcpStream::read_into(To to, std::size_t bytes, const sync::Context& context) {
+// wait pass. So the call that would only say -EAGAIN can be left out.
+template <class F>
+Result<std::size_t> TcpStream::take_some(std::size_t bytes, const sync::Context& context, F call) {
     for (;;) {
         if (drained_) SLUICE_TRY(waiter_.wait(kReadable, context));
-        const ssize_t n = receive(fd(), to);
+        const ssize_t n = call();
         drained_ = n == -EAGAIN || (n > 0 && static_cast<std::size_t>(n) < bytes);
         if (n >= 0) {
             rt::checkpoint();
@@ -42,15 +45,27 @@ Result<std::size_t> TcpStream::read_into(To to, std::size_t bytes, const sync::C
     }
 }
 
+Result<std::size_t> TcpStream::read_spliced(std::span<const iovec> to) {
+    const ssize_t n = pipe_->read(to);
+    if (n < 0) return fail(Error::from_errno(static_cast<int>(n), "read what was spliced"));
+    rt::checkpoint();
+    return static_cast<std::size_t>(n);
+}
+
 Result<std::size_t> TcpStream::read_some(std::span<std::byte> to, const sync::Context& context) {
-    return read_into(to, to.size(), context);
+    if (has_spliced()) {
+        const iovec part{.iov_base = to.data(), .iov_len = to.size()};
+        return read_spliced({&part, 1});
+    }
+    return take_some(to.size(), context, [&] { return receive(fd(), to); });
 }
 
 Result<std::size_t> TcpStream::read_some(std::span<const iovec> to, const sync::Context& context) {
     to = to.first(std::min(to.size(), limits::kIoVectorParts));
+    if (has_spliced()) return read_spliced(to);
     std::size_t bytes = 0;
     for (const iovec& part : to) bytes += part.iov_len;
-    return read_into(to, bytes, context);
+    return take_some(bytes, context, [&] { return receive(fd(), to); });
 }
 
 // Makes the call until it has moved something or failed.
@@ -108,6 +123,35 @@ Status TcpStream::send_file(int file, std::uint64_t offset, std::uint64_t bytes,
         bytes -= n;
     }
     return {};
+}
+
+// A short fill says nothing about the socket: packets take slots of the pipe, however small they
+// are. So the socket counts as drained only when it says so, hence the 0.
+Result<std::size_t> TcpStream::splice_to(TcpStream& to, std::size_t bytes_max,
+                                         const sync::Context& context) {
+    SLUICE_ASSERT(bytes_max > 0);
+    if (pipe_ == nullptr) {
+        SLUICE_TRY_ASSIGN(pipe_, SplicePipe::create());
+    }
+    if (pipe_->bytes() == 0) {
+        SLUICE_TRY_ASSIGN(const std::size_t taken,
+                          take_some(0, context, [&] { return pipe_->fill(fd(), bytes_max); }));
+        if (taken == 0) {
+            pipe_.reset();
+            return 0;
+        }
+    }
+    const std::size_t wanted = std::min(bytes_max, pipe_->bytes());
+    std::size_t moved = 0;
+    while (moved < wanted) {
+        const auto n =
+            to.write_some(context, [&] { return pipe_->drain(to.fd(), wanted - moved); }, "send");
+        if (!n && moved == 0) return fail(n.error());
+        if (!n) break;
+        moved += *n;
+    }
+    SLUICE_ASSERT(moved > 0 && moved <= bytes_max);
+    return moved;
 }
 
 void TcpStream::shutdown_write() noexcept {

@@ -27,6 +27,7 @@
 #include "io/address.h"
 #include "io/descriptor.h"
 #include "io/fd_waiter.h"
+#include "io/splice_pipe.h"
 #include "sync/context.h"
 
 namespace sluice::io {
@@ -60,6 +61,20 @@ class TcpStream {
     // limits::kSendFileBytes each. kOutOfRange if the file ends before.
     Status send_file(int file, std::uint64_t offset, std::uint64_t bytes,
                      const sync::Context& context = sync::Context::background());
+    // Moves bytes of this stream to another one, or back to itself, through a pipe: they do not
+    // pass through user memory. Waits for bytes, sends them, and returns how many `to` has taken:
+    // from 1 to bytes_max; 0 at the end of this stream. Counts as a read of this stream and a write
+    // to `to`.
+    // It pays where much comes at a time: 0.6 of the CPU time of read_some() and write_all() for
+    // 256 KiB, more than theirs below 16 KiB (docs/io.md).
+    //
+    // No byte is lost. What has been taken from here and not been sent when the context ends, or
+    // `to` fails, stays with this stream: it comes first in the next splice_to() or read. So after
+    // an error this call has moved nothing; one that comes after a part was moved is left to the
+    // next call. The pipe is made by the first call, holds limits::kSplicePipeBytes, and is two
+    // descriptors until the end of the stream. kResourceExhausted: there are no more descriptors.
+    Result<std::size_t> splice_to(TcpStream& to, std::size_t bytes_max,
+                                  const sync::Context& context = sync::Context::background());
     // Sends the end of the stream; reading goes on.
     void shutdown_write() noexcept;
     // Both directions: waiting reads return 0, writes fail. Any fiber.
@@ -68,8 +83,10 @@ class TcpStream {
     int fd() const noexcept { return socket_.get(); }
 
   private:
-    template <class To>
-    Result<std::size_t> read_into(To to, std::size_t bytes, const sync::Context& context);
+    template <class F>
+    Result<std::size_t> take_some(std::size_t bytes, const sync::Context& context, F call);
+    Result<std::size_t> read_spliced(std::span<const iovec> to);
+    bool has_spliced() const noexcept { return pipe_ != nullptr && pipe_->bytes() > 0; }
     template <class F>
     Result<std::size_t> write_some(const sync::Context& context, F call, const char* name);
 
@@ -77,8 +94,9 @@ class TcpStream {
         : socket_(std::move(socket)), waiter_(socket_.get()) {}
 
     Descriptor socket_;
-    FdWaiter waiter_;       // destroyed before the socket is closed
-    bool drained_ = false;  // the last read took all there was: wait before the next
+    FdWaiter waiter_;                   // destroyed before the socket is closed
+    std::unique_ptr<SplicePipe> pipe_;  // null before the first splice_to()
+    bool drained_ = false;              // the last read took all there was: wait before the next
 };
 
 }  // namespace sluice::io

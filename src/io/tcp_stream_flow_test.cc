@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <string>
 #include <vector>
 
@@ -12,45 +11,12 @@
 #include "io/async_file.h"
 #include "io/run_testing.h"
 #include "io/socket.h"
-#include "io/tcp_stream.h"
+#include "io/tcp_ends_testing.h"
 #include "rt/runtime.h"
 #include "sync/group.h"
 
 namespace sluice::io {
 namespace {
-
-std::span<const std::byte> bytes_of(const std::string& text) {
-    return std::as_bytes(std::span(text.data(), text.size()));
-}
-
-// Text in which every place can be told from its neighbours.
-std::string text_of(std::size_t bytes) {
-    std::string text(bytes, '\0');
-    for (std::size_t i = 0; i < bytes; ++i)
-        text[i] = static_cast<char>('a' + i * 7 % 23 + i / 977 % 3);
-    return text;
-}
-
-std::string read_to_end(TcpStream& stream) {
-    std::string all;
-    std::array<std::byte, 65536> buffer;
-    for (;;) {
-        const auto n = stream.read_some(buffer);
-        EXPECT_TRUE(n.has_value()) << n.error().message();
-        if (!n || *n == 0) return all;
-        all.append(reinterpret_cast<const char*>(buffer.data()), *n);
-    }
-}
-
-struct Ends {
-    Ends() {
-        const Descriptor listening = std::move(*listen_tcp(Address::loopback(0)));
-        client = std::move(*TcpStream::connect(*local_address(listening.get())));
-        server = std::move(*TcpStream::adopt(Descriptor(accept_tcp(listening.get()))));
-    }
-    std::unique_ptr<TcpStream> client;
-    std::unique_ptr<TcpStream> server;
-};
 
 class TcpStreamFlowTest : public testing::TestWithParam<const char*> {
   protected:
@@ -64,7 +30,7 @@ class TcpStreamFlowTest : public testing::TestWithParam<const char*> {
 // More parts than a call takes and more bytes than the socket holds: every write is a partial one.
 TEST_P(TcpStreamFlowTest, PartsArriveInOrder) {
     run(2, [] {
-        Ends ends;
+        TcpEnds ends;
         std::string text = text_of(8u << 20);
         std::vector<iovec> parts;
         for (std::size_t at = 0, step = 1; at < text.size(); at += parts.back().iov_len) {
@@ -97,7 +63,7 @@ TEST_P(TcpStreamFlowTest, PartsArriveInOrder) {
 
 TEST_P(TcpStreamFlowTest, HalfClosedStreamStillAnswers) {
     run(1, [] {
-        Ends ends;
+        TcpEnds ends;
         ASSERT_TRUE(ends.client->write_all(bytes_of("question")).has_value());
         ends.client->shutdown_write();
         EXPECT_EQ(read_to_end(*ends.server), "question");
@@ -116,7 +82,7 @@ TEST_P(TcpStreamFlowTest, HalfClosedStreamStillAnswers) {
 
 TEST_P(TcpStreamFlowTest, ResetEndsAWaitingRead) {
     run(1, [] {
-        Ends ends;
+        TcpEnds ends;
         sync::Group group(nullptr);
         group.spawn([&] {
             std::byte byte;
@@ -134,7 +100,7 @@ TEST_P(TcpStreamFlowTest, ResetEndsAWaitingRead) {
 
 TEST_P(TcpStreamFlowTest, ShutdownEndsAWaitingRead) {
     run(1, [] {
-        Ends ends;
+        TcpEnds ends;
         sync::Group group(nullptr);
         group.spawn([&] {
             std::byte byte;
@@ -151,7 +117,7 @@ TEST_P(TcpStreamFlowTest, ShutdownEndsAWaitingRead) {
 // afterwards as far as it was sent.
 TEST_P(TcpStreamFlowTest, WritesEndWithTheirContext) {
     run(1, [] {
-        Ends ends;
+        TcpEnds ends;
         const std::string block = text_of(16u << 20);
         sync::Context deadline(nullptr, sync::deadline_after(5 * kMillisecond));
         EXPECT_EQ(ends.client->write_all(bytes_of(block), deadline).error().code(),
@@ -173,7 +139,7 @@ TEST_P(TcpStreamFlowTest, WritesEndWithTheirContext) {
 
 TEST_P(TcpStreamFlowTest, CancelledReadTakesNothing) {
     run(2, [] {
-        Ends ends;
+        TcpEnds ends;
         for (int round = 0; round < 200; ++round) {
             sync::Context context(nullptr);
             sync::Group group(nullptr);
@@ -224,7 +190,7 @@ TEST_P(TcpStreamFlowTest, SendsPartOfAFile) {
         const std::string text = text_of(3u << 20);
         AsyncFile file = AsyncFile::open(dir.path("a"), OpenMode::kCreateNew).value();
         ASSERT_TRUE(file.pwrite(bytes_of(text), 0).has_value());
-        Ends ends;
+        TcpEnds ends;
         sync::Group group(nullptr);
         group.spawn([&]() -> Status {
             SLUICE_TRY(ends.client->send_file(file.fd(), 1001, text.size() - 2000));
@@ -245,7 +211,7 @@ TEST_P(TcpStreamFlowTest, SendingAFileEnds) {
         const TemporaryDir dir;
         AsyncFile file = AsyncFile::open(dir.path("a"), OpenMode::kCreateNew).value();
         ASSERT_TRUE(file.fallocate(0, 16u << 20).has_value());
-        Ends ends;
+        TcpEnds ends;
         sync::Context deadline(nullptr, sync::deadline_after(5 * kMillisecond));
         EXPECT_EQ(ends.client->send_file(file.fd(), 0, 16u << 20, deadline).error().code(),
                   Code::kDeadlineExceeded);
