@@ -22,6 +22,8 @@ inline constexpr std::size_t kMetricFamilySizeMax = 512;
 inline constexpr unsigned kStageShardsMax = 1024;
 // The spin at start that measures the tick counter's rate to about 1e-4.
 inline constexpr std::int64_t kTickCalibrationNs = 500'000;
+// Readings of clock and counter together; one in which the thread was not held is enough.
+inline constexpr unsigned kTickReadings = 8;
 // Time slice of a thread that requests wait for. given: by the kernel, its smallest
 inline constexpr std::int64_t kWakeUpSliceNs = 100'000;
 // Lines waiting for the log writer; a full queue drops the oldest.

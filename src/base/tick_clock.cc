@@ -26,17 +26,31 @@ TickClock::Source TickClock::best_source() noexcept {
 
 TickClock::TickClock(const Clock& clock, Source source) : clock_(clock), source_(source) {
     if (source_ == Source::kClock) return;
-    start_ns_ = clock_.now_ns();
-    start_ticks_ = read_counter();
-    while (clock_.now_ns() - start_ns_ < limits::kTickCalibrationNs) {
+    start_ = read_both();
+    while (clock_.now_ns() - start_.ns < limits::kTickCalibrationNs) {
     }
     recalibrate();
 }
 
+TickClock::Reading TickClock::read_both() const noexcept {
+    Reading best{};
+    Ticks least = UINT64_MAX;
+    for (unsigned i = 0; i < limits::kTickReadings; ++i) {
+        const Ticks before = read_counter();
+        const TimeNs now_ns = clock_.now_ns();
+        const Ticks took = read_counter() - before;
+        if (took >= least) continue;
+        least = took;
+        best = {.ns = now_ns, .ticks = before + took / 2};
+    }
+    return best;
+}
+
 void TickClock::recalibrate() noexcept {
     if (source_ == Source::kClock) return;
-    const TimeNs elapsed_ns = clock_.now_ns() - start_ns_;
-    const Ticks elapsed_ticks = read_counter() - start_ticks_;
+    const Reading now = read_both();
+    const TimeNs elapsed_ns = now.ns - start_.ns;
+    const Ticks elapsed_ticks = now.ticks - start_.ticks;
     if (elapsed_ns <= 0 || elapsed_ticks == 0) return;
     const auto rate = (static_cast<unsigned __int128>(elapsed_ns) << 32) / elapsed_ticks;
     SLUICE_ASSERT(rate > 0);

@@ -2,7 +2,9 @@
 //
 // On x86-64 the counter is the time stamp counter, on aarch64 the virtual counter. The rate is
 // measured against a Clock: the constructor spins for about half a millisecond, and recalibrate()
-// later uses the whole time since then, so that the error falls with the age of the process.
+// later uses the whole time since then, so that the error falls with the age of the process. Clock
+// and counter are read some times together, and the reading that took least counts: a thread that
+// loses its CPU between the two does not spoil the rate.
 // With Source::kClock the counter is the injected Clock itself (nanoseconds), which is what a
 // simulated run needs, and what machines without an invariant counter fall back to.
 //
@@ -57,6 +59,14 @@ class TickClock {
     Source source() const noexcept { return source_; }
 
   private:
+    struct Reading {
+        TimeNs ns;
+        Ticks ticks;
+    };
+
+    // The clock and the counter at the same moment.
+    Reading read_both() const noexcept;
+
     static Ticks read_counter() noexcept {
 #if defined(__x86_64__)
         return __builtin_ia32_rdtsc();
@@ -71,8 +81,7 @@ class TickClock {
 
     const Clock& clock_;
     const Source source_;
-    TimeNs start_ns_ = 0;
-    Ticks start_ticks_ = 0;
+    Reading start_{};
     // Nanoseconds per tick as a 32.32 fixed-point number. Written by recalibrate(), read by
     // to_ns(); relaxed, as every value it ever holds is a good rate.
     std::atomic<std::uint64_t> ns_per_tick_q32_{std::uint64_t{1} << 32};

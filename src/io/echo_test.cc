@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "io/accept_testing.h"
 #include "io/buffer_pool.h"
 #include "io/echo_testing.h"
 #include "io/fd_waiter.h"
@@ -91,7 +92,7 @@ TEST_P(EchoTest, WriterWaitsForSpace) {
         const Address address = *local_address(listening->get());
         auto client = TcpStream::connect(address);
         ASSERT_TRUE(client.has_value());
-        auto server = TcpStream::adopt(Descriptor(accept_tcp(listening->get())));
+        auto server = TcpStream::adopt(accept_next(listening->get()));
         ASSERT_TRUE(server.has_value());
         const std::size_t total = 16u << 20;
         sync::Group group(nullptr);
@@ -132,7 +133,7 @@ TEST_P(EchoTest, ReadsEndWithTheirContext) {
         EXPECT_EQ((*client)->read_some({&byte, 1}, cancelled).error().code(), Code::kCancelled);
         EXPECT_TRUE(group.wait().has_value());
         // The stream still works.
-        Descriptor server(accept_tcp(listening->get()));
+        Descriptor server = accept_next(listening->get());
         EXPECT_EQ(transmit(server.get(), bytes_of("x")), 1);
         EXPECT_EQ((*client)->read_some({&byte, 1}).value(), 1u);
         EXPECT_EQ(byte, std::byte('x'));

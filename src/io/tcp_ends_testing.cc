@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "io/accept_testing.h"
 #include "io/socket.h"
 
 namespace sluice::io {
@@ -11,7 +12,7 @@ namespace sluice::io {
 TcpEnds::TcpEnds() {
     const Descriptor listening = std::move(*listen_tcp(Address::loopback(0)));
     client = std::move(*TcpStream::connect(*local_address(listening.get())));
-    server = std::move(*TcpStream::adopt(Descriptor(accept_tcp(listening.get()))));
+    server = std::move(*TcpStream::adopt(accept_next(listening.get())));
 }
 
 std::span<const std::byte> bytes_of(std::string_view text) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <string_view>
 
+#include "io/accept_testing.h"
 #include "io/listener.h"
 #include "io/run_testing.h"
 #include "io/socket.h"
@@ -34,7 +35,7 @@ class TcpStreamTest : public testing::TestWithParam<const char*> {
             auto client = TcpStream::connect(*local_address(listening->get()));
             ASSERT_TRUE(client.has_value());
             if (prepare) prepare(**client);
-            auto server = TcpStream::adopt(Descriptor(accept_tcp(listening->get())));
+            auto server = TcpStream::adopt(accept_next(listening->get()));
             ASSERT_TRUE(server.has_value());
             Ends ends{std::move(*client), std::move(*server)};
             body(ends);

@@ -1,16 +1,22 @@
 // The number of workers that run fibers: who stands aside hands everything on, and the monitor sets
 // the number by the load.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <thread>
 
+#include "base/temporary_dir_testing.h"
 #include "rt/baton_testing.h"
 #include "rt/cpu_count.h"
 #include "rt/runtime.h"
 #include "rt/scheduler.h"
 #include "rt/timer.h"
+#include "rt/worker_load.h"
 
 namespace sluice::rt {
 namespace {
@@ -169,8 +175,16 @@ TEST(Adapt, FixedUnlessAskedFor) {
     EXPECT_EQ(runtime.stats().active_worker_changes, 0U);
 }
 
+// As for WorkerLoadMeter: a thread that runs has been on a CPU.
+bool kernel_accounts_for_waits() {
+    std::ifstream file("/proc/self/task/" + std::to_string(::gettid()) + "/schedstat");
+    std::uint64_t running_ns = 0;
+    return file >> running_ns && running_ns > 0;
+}
+
 // Fibers that block their threads get more workers than there are CPUs; when there is next to
-// nothing to do, few are left.
+// nothing to do, few are left. Where the kernel does not tell blocked threads from those that wait
+// for a CPU, nothing changes.
 TEST(Adapt, NumberFollowsTheLoad) {
     Options options;
     options.workers = usable_cpus() + 4;
@@ -178,6 +192,9 @@ TEST(Adapt, NumberFollowsTheLoad) {
     options.on_stall = [](const StallReport&) {};
     Runtime runtime(std::move(options));
     const unsigned most = runtime.workers();
+    const unsigned first = runtime.active_workers();
+    const bool follows = kernel_accounts_for_waits();
+    constexpr std::uint64_t kLooks = 50;  // of the monitor, where nothing shall change
     std::atomic<bool> rose = false;
     bool fell = false;
     runtime.run([&] {
@@ -192,19 +209,43 @@ TEST(Adapt, NumberFollowsTheLoad) {
                     std::this_thread::sleep_for(std::chrono::milliseconds(2));
                     if (runtime.active_workers() == most) rose = true;
                     if (rose || clock.now_ns() > end_ns) over = true;
+                    if (!follows && runtime.stats().monitor_ticks > kLooks) over = true;
                     yield();
                 }
                 if (--left == 0) ended.post();
             });
         }
         ended.wait();
-        while (!fell && clock.now_ns() < end_ns) {
+        while (follows && !fell && clock.now_ns() < end_ns) {
             sleep_for(10 * kMillisecond);
             fell = runtime.active_workers() == 1;
         }
     });
-    EXPECT_TRUE(rose);
-    EXPECT_TRUE(fell);
+    EXPECT_EQ(rose, follows);
+    EXPECT_EQ(fell, follows);
+    if (follows) return;
+    EXPECT_EQ(runtime.active_workers(), first);
+    EXPECT_EQ(runtime.stats().active_worker_changes, 0U);
+}
+
+TEST(Adapt, TheMeterSaysNothingWithoutTheKernelsAccount) {
+    Runtime runtime({.workers = 1, .monitor = false});
+    const TemporaryDir tasks;
+    runtime.run([&] {
+        const int thread = runtime.scheduler().workers()[0]->thread_id();
+        const std::string folder = tasks.path(std::to_string(thread));
+        ASSERT_TRUE(std::filesystem::create_directory(folder));
+        WorkerLoadMeter meter(runtime.scheduler(), tasks.path());
+        const auto takes = [&meter] { return meter.take() && meter.take(); };
+        EXPECT_FALSE(takes());  // no such file
+        const auto account = [&folder](const char* text) {
+            std::ofstream(folder + "/schedstat") << text;
+        };
+        account("0 0 0\n");  // one without figures
+        EXPECT_FALSE(takes());
+        account("5000 7 1\n");
+        EXPECT_TRUE(takes());
+    });
 }
 
 }  // namespace

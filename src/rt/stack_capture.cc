@@ -63,18 +63,14 @@ bool StackCapture::take(Result& out) {
     const std::lock_guard lock(mutex_);
     if (!serving_ || pthread_equal(thread_, pthread_self()) != 0) return false;
     state_.store(kWanted);
-    if (pthread_kill(thread_, kSignal) != 0) return false;
     constexpr TimeNs kStepNs = 20'000;
     const timespec step{.tv_sec = 0, .tv_nsec = kStepNs};
-    for (TimeNs waited_ns = 0; waited_ns < limits::kStackCaptureNs; waited_ns += kStepNs) {
-        if (state_.load(std::memory_order_acquire) == kDone) {
-            out = result_;
-            state_.store(kIdle);
-            return true;
-        }
+    const bool sent = pthread_kill(thread_, kSignal) == 0;
+    for (TimeNs waited_ns = 0; sent && waited_ns < limits::kStackCaptureNs; waited_ns += kStepNs) {
+        if (state_.load(std::memory_order_acquire) == kDone) break;
         nanosleep(&step, nullptr);
     }
-    // Taken back, or the handler is at it this very moment.
+    // Taken back, if the handler has not begun: an earlier signal may start it, too.
     int wanted = kWanted;
     if (state_.compare_exchange_strong(wanted, kIdle)) return false;
     while (state_.load(std::memory_order_acquire) != kDone) nanosleep(&step, nullptr);

@@ -54,10 +54,10 @@ std::optional<WorkerLoadMeter::Spent> WorkerLoadMeter::read(Worker& worker, Seen
         .slept_ns = scheduler_.ticks().to_ns(slept), .cpu_ns = cpu_ns, .cpu_wait_ns = *waited_ns};
 }
 
-bool WorkerLoadMeter::open(Worker& worker, Seen& seen) {
+bool WorkerLoadMeter::open(Worker& worker, Seen& seen) const {
     const int thread_id = worker.thread_id();
     if (thread_id == 0) return false;
-    const std::string path = "/proc/self/task/" + std::to_string(thread_id) + "/schedstat";
+    const std::string path = tasks_ + "/" + std::to_string(thread_id) + "/schedstat";
     seen.schedstat_fd = sys::open(path.c_str(), O_RDONLY, 0);
     if (seen.schedstat_fd < 0) return false;
     seen.thread_id = thread_id;
@@ -73,7 +73,7 @@ std::optional<TimeNs> WorkerLoadMeter::cpu_wait_ns(const Seen& seen) {
     TimeNs running = 0;
     TimeNs waiting = 0;
     const auto first = std::from_chars(text.data(), end, running);
-    if (first.ec != std::errc() || first.ptr == end) return {};
+    if (first.ec != std::errc() || first.ptr == end || running == 0) return {};
     const auto second = std::from_chars(first.ptr + 1, end, waiting);
     if (second.ec != std::errc()) return {};
     return waiting;

@@ -11,6 +11,8 @@
 
 #include <array>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "base/limits.h"
 #include "base/tick_clock.h"
@@ -23,13 +25,16 @@ class Worker;
 
 class WorkerLoadMeter {
   public:
-    explicit WorkerLoadMeter(Scheduler& scheduler) : scheduler_(scheduler) {}
+    // tasks: the folder of the threads' folders; for tests.
+    explicit WorkerLoadMeter(Scheduler& scheduler, std::string tasks = "/proc/self/task")
+        : scheduler_(scheduler), tasks_(std::move(tasks)) {}
     WorkerLoadMeter(const WorkerLoadMeter&) = delete;
     WorkerLoadMeter& operator=(const WorkerLoadMeter&) = delete;
     ~WorkerLoadMeter();
 
-    // Nothing at the first call, and where the kernel does not account for waits. A worker that
-    // has just begun to serve counts from the next call on.
+    // Nothing at the first call, and where the kernel does not account for waits: it has no such
+    // file, or one in which even the time on a CPU is 0 (CONFIG_SCHED_INFO, delayacct). A worker
+    // that has just begun to serve counts from the next call on.
     std::optional<WorkerLoad> take();
 
   private:
@@ -45,11 +50,12 @@ class WorkerLoadMeter {
     };
 
     std::optional<Spent> read(Worker& worker, Seen& seen, Ticks now);
-    static bool open(Worker& worker, Seen& seen);
+    bool open(Worker& worker, Seen& seen) const;
     static std::optional<TimeNs> cpu_wait_ns(const Seen& seen);
     unsigned queued() const noexcept;
 
     Scheduler& scheduler_;
+    const std::string tasks_;
     Ticks taken_at_ = 0;
     std::array<Seen, limits::kWorkersMax + limits::kSpareWorkersMax> seen_{};
 };

@@ -44,7 +44,10 @@ func stageTimes(t *testing.T, s *harness.Server) map[string]*dto.Histogram {
 }
 
 // TestTimeAccounts makes a known number of calls. Each must be in the histogram of every stage that
-// it meets and of no other, and the stages must explain the whole: they add up to it.
+// it meets and of no other, and the stages must explain the whole: they add up to it, and to no more
+// than there was. A caller's account is closed with the turn that answers it, which may be after the
+// caller has the answer; but its next one begins with a later turn of the connection. So a caller's
+// accounts lie one after the other, between the connection's beginning and the scrape.
 func TestTimeAccounts(t *testing.T) {
 	if harness.Subject().IsEtcd() {
 		t.Skip("an etcd keeps no time accounts")
@@ -56,6 +59,7 @@ func TestTimeAccounts(t *testing.T) {
 	}
 	t.Cleanup(s.Remove)
 	t.Cleanup(s.Kill)
+	began := time.Now()
 	conn, err := grpc.NewClient(s.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -110,8 +114,9 @@ func TestTimeAccounts(t *testing.T) {
 		if sum > whole*1.0001 || sum < whole*0.99 {
 			t.Errorf("the stages add up to %v s of %v s", sum, whole)
 		}
-		if whole > spent {
-			t.Errorf("the server accounts for %v s, its clients waited %v s", whole, spent)
+		// The server's clock and ours need not have the very same rate.
+		if most := callers * time.Since(began).Seconds(); whole > 1.01*most {
+			t.Errorf("the server accounts for %v s, %d callers had %v s", whole, callers, most)
 		}
 		fmt.Printf("time accounts: the stages are %.2f%% of the requests' time, that is %.0f%% of what clients waited\n",
 			100*sum/whole, 100*whole/spent)
