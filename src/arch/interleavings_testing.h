@@ -107,6 +107,12 @@ class Atomic {
     T fetch_sub(T value, std::memory_order order = std::memory_order_seq_cst) {
         return modify(order, [value](T old) { return static_cast<T>(old - value); });
     }
+    T fetch_and(T value, std::memory_order order = std::memory_order_seq_cst) {
+        return modify(order, [value](T old) { return static_cast<T>(old & value); });
+    }
+    T fetch_or(T value, std::memory_order order = std::memory_order_seq_cst) {
+        return modify(order, [value](T old) { return static_cast<T>(old | value); });
+    }
     bool compare_exchange_strong(T& expected, T desired, std::memory_order success,
                                  std::memory_order failure) {
         detail::step();

@@ -192,6 +192,9 @@ rt::Options runtime_options(const ServeOptions& options, const Placement& placem
     runtime.workers = placement.workers;
     runtime.workers_min = options.workers_min;
     runtime.places = placement.places;
+    runtime.on_unplaced = [&log](const Error& error) {
+        log.warn("a thread keeps the CPUs that it has", {{"error", error.message()}});
+    };
     runtime.make_poller = std::move(pollers);
     runtime.on_stall = [&log](const rt::StallReport& report) { log_stall(log, report); };
     runtime.memory = &memory;

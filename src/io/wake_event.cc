@@ -13,10 +13,11 @@ WakeEvent::WakeEvent() : event_(sys::eventfd(0, EFD_NONBLOCK)) {
 }
 
 void WakeEvent::signal() noexcept {
-    if (pending_.exchange(true, std::memory_order_acq_rel)) return;
-    const std::uint64_t one = 1;
-    const ssize_t written = sys::write(event_.get(), &one, sizeof one);
-    SLUICE_CHECK(written == sizeof one);
+    state_.notify([this] {
+        const std::uint64_t one = 1;
+        const ssize_t written = sys::write(event_.get(), &one, sizeof one);
+        SLUICE_CHECK(written == sizeof one);
+    });
 }
 
 }  // namespace sluice::io

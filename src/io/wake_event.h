@@ -1,12 +1,11 @@
 // WakeEvent: the descriptor by which other threads wake a poller. Internal to the pollers.
 //
 // It is watched edge-triggered and never read: each write is a new edge. While a wake-up is on its
-// way (pending_) further ones are merged, so a flood of wake() calls costs one system call.
+// way further ones are merged (io/wake_state.h), so a flood of them costs one system call.
 #pragma once
 
-#include <atomic>
-
 #include "io/descriptor.h"
+#include "io/wake_state.h"
 
 namespace sluice::io {
 
@@ -17,13 +16,13 @@ class WakeEvent {
     int fd() const noexcept { return event_.get(); }
     // Any thread.
     void signal() noexcept;
-    // By the poller, when the event has arrived. Acquire pairs with the release in signal(): what
-    // was done before any merged signal() is visible afterwards.
-    void consume() noexcept { pending_.exchange(false, std::memory_order_acq_rel); }
+    // By the poller, when the event has arrived: what was done before any merged signal() is
+    // visible afterwards.
+    void consume() noexcept { state_.consume(); }
 
   private:
     Descriptor event_;
-    std::atomic<bool> pending_{false};
+    WakeState<> state_;
 };
 
 }  // namespace sluice::io

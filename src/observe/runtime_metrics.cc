@@ -34,6 +34,8 @@ constexpr Figure kCounters[] = {
      &rt::Stats::stalls},
     {"sluice_runtime_stalls_suppressed_total", "Of these, not reported in the log.",
      &rt::Stats::stalls_suppressed},
+    {"sluice_runtime_unplaced_threads_total", "Times that a thread could not have its CPUs.",
+     &rt::Stats::unplaced_threads},
 };
 
 struct StackFigure {

@@ -2,34 +2,24 @@
 
 #include <pthread.h>
 
-#include <algorithm>
-#include <bit>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "base/check.h"
 #include "base/syscall.h"
-#include "rt/park.h"
 #include "rt/scheduler.h"
-#include "rt/topology.h"
 
 namespace sluice::rt {
-namespace {
-
-void record(const Fiber& fiber, TraceKind kind) {
-    Scheduler& scheduler = fiber.runtime().scheduler();
-    scheduler.record(nullptr, kind, scheduler.ticks().now(), fiber);
-}
-
-}  // namespace
 
 BlockingPool::BlockingPool(unsigned threads_max, unsigned workers, TimeNs idle_ns,
-                           std::vector<unsigned> cpus)
+                           std::function<void()> place_thread)
     : threads_max_(threads_max),
       workers_(workers),
       idle_ns_(idle_ns),
-      cpus_(std::move(cpus)),
-      slots_(std::make_unique<Slot[]>(threads_max)) {
+      place_thread_(std::move(place_thread)),
+      slots_(std::make_unique<Slot[]>(threads_max)),
+      roster_(threads_max) {
     SLUICE_CHECK(threads_max <= limits::kBlockingThreadsMax);
 }
 
@@ -53,100 +43,78 @@ void BlockingPool::submit(Job* job) {
     SLUICE_ASSERT(job->run != nullptr && job->fiber != nullptr && job->next == nullptr);
     SLUICE_CHECK(!stopping_.load() && threads_max_ > 0);
     pending_.fetch_add(1);
-    const bool thread_comes = spare_.fetch_sub(1) > 0;
+    const bool thread_comes = roster_.expect_job();
     arrivals_.push(job);  // from here on the job may be gone
     (void)summon();
-    if (!thread_comes && threads_alive_.load() < threads_max_) start_thread();
+    if (!thread_comes) start_thread();
 }
 
 // Wakes the first idle thread, if there is one.
 bool BlockingPool::summon() noexcept {
-    Mask idle = idle_.load();
-    while (idle != 0) {
-        if (!idle_.compare_exchange_weak(idle, idle & (idle - 1))) continue;
-        slots_[static_cast<unsigned>(std::countr_zero(idle))].wake.release();
-        return true;
-    }
-    return false;
+    const std::optional<unsigned> slot = roster_.summon();
+    if (!slot) return false;
+    summons_.fetch_add(1, std::memory_order_relaxed);
+    slots_[*slot].wake.release();
+    return true;
 }
 
+// The slot's last thread has retired, but may take long to be gone: only the new one waits for it.
 void BlockingPool::start_thread() {
-    const MutexLock lock(threads_mutex_);
-    const auto alive = static_cast<unsigned>(std::popcount(alive_));
-    if (alive == threads_max_) return;
-    const auto slot = static_cast<unsigned>(std::countr_one(alive_));
-    std::thread& thread = slots_[slot].thread;
-    if (thread.joinable()) thread.join();  // it has nothing left to do
-    spare_.fetch_add(1);
+    const std::optional<unsigned> claimed = roster_.claim();
+    if (!claimed) return;
+    const unsigned alive = roster_.alive();  // with the new one
+    Slot& slot = slots_[*claimed];
+    SLUICE_ASSERT(!slot.before.joinable());
+    slot.before = std::move(slot.thread);
     try {
-        thread = std::thread([this, slot] { thread_main(slot); });
+        slot.thread = std::thread([this, claimed] { thread_main(*claimed); });
     } catch (const std::system_error&) {
         // The system refuses more threads: the job waits for one of those that live.
-        spare_.fetch_sub(1);
-        SLUICE_CHECK(alive > 0);
+        slot.thread = std::move(slot.before);
+        SLUICE_CHECK(roster_.disclaim(*claimed));
         return;
     }
-    alive_ |= Mask{1} << slot;
-    threads_alive_.fetch_add(1);
-    threads_most_.store(std::max(threads_most_.load(), alive + 1));
     threads_started_.fetch_add(1);
+    unsigned most = threads_most_.load();
+    while (most < alive && !threads_most_.compare_exchange_weak(most, alive)) {
+    }
+    slot.installed.release();
 }
 
 void BlockingPool::thread_main(unsigned slot) {
     pthread_setname_np(pthread_self(), "blocking");
-    SLUICE_CHECK(pin_thread(cpus_));  // and not where the worker that has started it is pinned
+    place_thread_();  // and not where the worker that has started it is pinned
     (void)sys::nice(nice_of(slot, workers_));  // where it is refused, all stays as it was
+    slots_[slot].installed.acquire();
+    if (slots_[slot].before.joinable()) slots_[slot].before.join();
+    roster_.add_spare();
     do {
-        announce(slot);
+        roster_.announce(slot);
         while (Job* job = next_job(slot)) run(job, slot);
-    } while (!end(slot));
+    } while (!roster_.retire(slot));
 }
 
-// False: the thread shall go on. A submitter first counts its job and then looks how many threads
-// there are; this is the other way round, so one of them sees that a thread is missing.
-bool BlockingPool::end(unsigned slot) {
-    const Mask bit = Mask{1} << slot;
-    const MutexLock lock(threads_mutex_);
-    threads_alive_.fetch_sub(1);
-    if (spare_.load() >= 0) {
-        alive_ &= ~bit;
-        return true;
-    }
-    threads_alive_.fetch_add(1);
-    spare_.fetch_add(1);
-    return false;
-}
-
-// The slot is announced. A submitter first publishes its job and then looks who is idle; a thread
-// announces itself and then looks for jobs. So one of them sees the other.
+// The slot is announced.
 BlockingPool::Job* BlockingPool::next_job(unsigned slot) {
     Semaphore& wake = slots_[slot].wake;
     for (;;) {
         if (Job* job = take_job()) {
-            if (!withdraw(slot)) {
-                // Somebody counts on this thread for a job that may be another one: pass that on.
+            if (!roster_.withdraw(slot)) {
+                // Summoned for a job that may be another one. It was published before: if it is not
+                // to be seen now, somebody has taken it. Else the summons is passed on.
                 wake.acquire();
-                (void)summon();
+                if (job_waits()) (void)summon();
             }
             return job;
         }
         if (stopping_.load()) return nullptr;
-        if (!wake.acquire_for(idle_ns_) && leave()) {
-            if (withdraw(slot)) return nullptr;
-            spare_.fetch_add(1);  // it is wanted after all
+        if (!wake.acquire_for(idle_ns_) && roster_.leave()) {
+            if (roster_.withdraw(slot)) return nullptr;
+            roster_.add_spare();  // it is wanted after all
             wake.acquire();
         }
-        announce(slot);
+        roster_.announce(slot);
     }
-}
-
-// False: a submitter counts on this thread.
-bool BlockingPool::leave() noexcept {
-    int spare = spare_.load();
-    while (spare > 0) {
-        if (spare_.compare_exchange_weak(spare, spare - 1)) return true;
-    }
-    return false;
 }
 
 BlockingPool::Job* BlockingPool::take_job() {
@@ -155,27 +123,23 @@ BlockingPool::Job* BlockingPool::take_job() {
     return queue_ == nullptr ? nullptr : std::exchange(queue_, queue_->next);
 }
 
-void BlockingPool::announce(unsigned slot) noexcept {
-    idle_.fetch_or(Mask{1} << slot);
-}
-
-// False: somebody has cleared the bit, and releases `wake`.
-bool BlockingPool::withdraw(unsigned slot) noexcept {
-    const Mask bit = Mask{1} << slot;
-    return (idle_.fetch_and(~bit) & bit) != 0;
+bool BlockingPool::job_waits() {
+    const MutexLock lock(queue_mutex_);
+    return queue_ != nullptr || !arrivals_.empty();
 }
 
 void BlockingPool::run(Job* job, unsigned slot) {
-    record(*job->fiber, TraceKind::kBlockingBegin);
+    Scheduler& scheduler = job->fiber->runtime().scheduler();
+    scheduler.record_blocking(TraceKind::kBlockingBegin, *job->fiber);
     job->run(job->closure);
-    record(*job->fiber, TraceKind::kBlockingEnd);
+    scheduler.record_blocking(TraceKind::kBlockingEnd, *job->fiber);
     pending_.fetch_sub(1);
     jobs_.fetch_add(1);
     waking_.fetch_add(1);
     // The fiber's next job, which may come before this thread is back, is ours.
-    spare_.fetch_add(1);
-    announce(slot);
-    ready(job->fiber);  // afterwards the job is gone
+    roster_.add_spare();
+    roster_.announce(slot);
+    scheduler.ready_from_pool(job->fiber);  // afterwards the job is gone
     if (waking_.fetch_sub(1) == 1) waking_.notify_all();
 }
 
@@ -186,9 +150,10 @@ void BlockingPool::settle() noexcept {
 BlockingPool::Stats BlockingPool::stats() const noexcept {
     return {.jobs = jobs_.load(),
             .threads_started = threads_started_.load(),
-            .threads = threads_alive_.load(),
+            .threads = roster_.alive(),
             .threads_most = threads_most_.load(),
-            .pending = pending_.load()};
+            .pending = pending_.load(),
+            .summons = summons_.load()};
 }
 
 }  // namespace sluice::rt

@@ -5,8 +5,9 @@
 // waiting job belongs to one parked fiber, so the queue is bounded by the number of fibers.
 //
 // Many blocking calls must not slow down the workers, which they share the CPUs with:
-// - A thread of a busy pool loses its CPU at any instruction. So a worker that submits a job, and
-//   one that takes a fiber whose job is done, waits for no lock that these threads hold.
+// - A thread of a busy pool loses its CPU at any instruction. So it holds nothing that a worker
+//   waits for: no lock of the scheduler's, no end of its own that somebody joins. What these
+//   threads share is without locks (rt/thread_roster.h), or among themselves.
 // - The threads have a lower priority than the workers, the first few more of it than the others
 //   (nice_of), so that all of them together weigh little more than one worker. Of those that sleep
 //   the first one is woken for the next job.
@@ -15,10 +16,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <type_traits>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -26,6 +27,7 @@
 #include "base/semaphore.h"
 #include "rt/arrival_stack.h"
 #include "rt/fiber.h"
+#include "rt/thread_roster.h"
 
 namespace sluice::rt {
 
@@ -43,12 +45,13 @@ class BlockingPool {
         unsigned threads = 0;       // alive
         unsigned threads_most = 0;  // ever alive at once
         unsigned pending = 0;       // jobs queued or running
+        std::uint64_t summons = 0;  // idle threads woken for a job
     };
 
-    // threads_max: at most limits::kBlockingThreadsMax. cpus: on which its threads run; empty: as
-    // whoever starts them.
+    // threads_max: at most limits::kBlockingThreadsMax. place_thread: called by each of its threads
+    // when it begins, to put it on its CPUs.
     BlockingPool(unsigned threads_max, unsigned workers, TimeNs idle_ns,
-                 std::vector<unsigned> cpus = {});
+                 std::function<void()> place_thread);
     BlockingPool(const BlockingPool&) = delete;
     BlockingPool& operator=(const BlockingPool&) = delete;
     ~BlockingPool();
@@ -67,38 +70,31 @@ class BlockingPool {
     static int nice_of(unsigned slot, unsigned workers) noexcept;
 
   private:
-    using Mask = std::uint64_t;  // a bit for each slot
-    static_assert(limits::kBlockingThreadsMax <= 64);
+    static_assert(limits::kBlockingThreadsMax <= ThreadRoster<>::kMaskBits);
 
     struct Slot {
-        std::thread thread;  // ended, if its bit in alive_ is off
-        Semaphore wake;      // released by whoever clears the slot's bit in idle_
+        std::thread thread;   // by whoever has claimed the slot, until `installed`
+        std::thread before;   // the last one of this slot, which `thread` joins
+        Semaphore installed;  // released when both are there
+        Semaphore wake;       // released by whoever summons the thread
     };
 
     bool summon() noexcept;
     void start_thread();
     void thread_main(unsigned slot);
-    bool end(unsigned slot);
     Job* next_job(unsigned slot);  // nullptr: the thread shall end
     Job* take_job();
-    void announce(unsigned slot) noexcept;
-    bool withdraw(unsigned slot) noexcept;
-    bool leave() noexcept;
+    bool job_waits();
     void run(Job* job, unsigned slot);
 
     const unsigned threads_max_;
     const unsigned workers_;
     const TimeNs idle_ns_;
-    const std::vector<unsigned> cpus_;
+    const std::function<void()> place_thread_;
     const std::unique_ptr<Slot[]> slots_;
+    ThreadRoster<> roster_;
 
     ArrivalStack<Job, &Job::next> arrivals_;
-    // Threads that have announced that they are idle, or about to look for a job. Whoever clears a
-    // bit releases the slot's `wake`, but for the thread itself.
-    std::atomic<Mask> idle_{0};
-    // Threads that run no job, less the jobs that no thread has taken. A submitter who finds it
-    // above 0 knows that a thread comes for its job.
-    std::atomic<int> spare_{0};
     std::atomic<int> waking_{0};  // threads in ready()
     std::atomic<bool> stopping_{false};
 
@@ -106,14 +102,10 @@ class BlockingPool {
     Mutex queue_mutex_;
     Job* queue_ SLUICE_GUARDED_BY(queue_mutex_) = nullptr;  // the oldest first
 
-    // Taken when a thread starts or ends.
-    Mutex threads_mutex_;
-    Mask alive_ SLUICE_GUARDED_BY(threads_mutex_) = 0;
-
-    std::atomic<unsigned> threads_alive_{0};  // bits in alive_
     std::atomic<unsigned> threads_most_{0};
     std::atomic<std::uint64_t> threads_started_{0};
     std::atomic<std::uint64_t> jobs_{0};
+    std::atomic<std::uint64_t> summons_{0};
     std::atomic<unsigned> pending_{0};
 };
 

@@ -125,22 +125,60 @@ TEST(Blocking, IdleThreadsEnd) {
 TEST(Blocking, AJobNeverWaitsWhileAThreadIsIdle) {
     Runtime runtime(
         {.workers = 2, .blocking_threads_max = 3, .blocking_thread_idle_ns = kMicrosecond});
-    constexpr int kRounds = 2'000;
+    constexpr int kRounds = 2'000;  // fewer on a loaded machine, where each takes time slices
+    constexpr int kOver = 4;
+    const TimeNs end_ns = runtime.clock().now_ns() + 5 * kSecond;
     std::array<std::atomic<int>, kRounds> arrived{};
+    std::atomic<unsigned> rounds = 0;
     runtime.run([&] {
         for (int fiber = 0; fiber < 3; ++fiber) {
             spawn([&] {
-                for (std::atomic<int>& here : arrived) {
+                bool last = false;
+                for (int round = 0; round < kRounds && !last; ++round) {
+                    std::atomic<int>& here = arrived[round];
                     blocking([&] {
-                        ++here;
-                        while (here < 3) std::this_thread::yield();
+                        if (here.fetch_add(1) == 2) {
+                            ++rounds;
+                            here = runtime.clock().now_ns() < end_ns ? kOver : kOver + 1;
+                            here.notify_all();
+                        }
+                        for (int seen = here; seen < kOver; seen = here) here.wait(seen);
+                        last = here > kOver;
                     });
                 }
             });
         }
     });
-    EXPECT_EQ(runtime.blocking_pool().stats().jobs, 3U * kRounds);
+    EXPECT_GT(rounds, 0U);
+    EXPECT_EQ(runtime.blocking_pool().stats().jobs, 3U * rounds);
     EXPECT_EQ(runtime.blocking_pool().stats().pending, 0U);
+}
+
+// Each job wakes one thread, also when it has been taken before that one is up.
+TEST(Blocking, AFlowOfJobsLetsIdleThreadsSleep) {
+    Runtime runtime({.workers = 1, .blocking_threads_max = 3});
+    constexpr unsigned kJobs = 2'000;
+    std::uint64_t summons = 0;
+    runtime.run([&] {
+        std::atomic<int> running = 0;
+        int done = 0;
+        for (int i = 0; i < 3; ++i) {
+            spawn([&] {
+                blocking([&] {
+                    ++running;
+                    while (running < 3) std::this_thread::yield();
+                });
+                ++done;
+            });
+        }
+        while (done < 3) sleep_for(kMillisecond);
+        const std::uint64_t before = runtime.blocking_pool().stats().summons;
+        for (unsigned i = 0; i < kJobs; ++i) blocking([] {});
+        summons = runtime.blocking_pool().stats().summons - before;
+    });
+    EXPECT_EQ(runtime.blocking_pool().stats().jobs, 3 + kJobs);
+    EXPECT_GT(summons, 0U);
+    EXPECT_LE(summons, kJobs);
 }
 
 int nice_here() {

@@ -1,8 +1,10 @@
 // Workers in the places that Options gives them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -33,6 +35,40 @@ TEST(PlacedWorkers, RunOnTheirCpusAndNobodyElseDoes) {
         EXPECT_EQ(blocking([] { return allowed_cpus(); }), before);
     });
     EXPECT_EQ(allowed_cpus(), before);
+}
+
+// As when the process's cpuset is moved: those CPUs are not to be had.
+TEST(PlacedWorkers, GoOnWhereTheirCpusAreTaken) {
+    const std::vector<unsigned> before = allowed_cpus();
+    unsigned absent = 0;
+    while (std::ranges::find(before, absent) != before.end()) ++absent;
+    ASSERT_LT(absent, limits::kCpusMax);
+    Options options;
+    options.workers = 2;
+    options.places = {{.cpus = {absent}}, {.cpus = {absent}}};
+    std::string told;
+    int times = 0;
+    options.on_unplaced = [&](const Error& error) {
+        told = error.message();
+        ++times;
+    };
+    Runtime runtime(std::move(options));
+    unsigned ran = 0;
+    runtime.run([&] {
+        for (unsigned worker = 0; worker < 2; ++worker) {
+            Baton done;
+            spawn_on(runtime, worker, [&] {
+                EXPECT_EQ(allowed_cpus(), before);
+                ++ran;
+                done.post();
+            });
+            done.wait();
+        }
+    });
+    EXPECT_EQ(ran, 2U);
+    EXPECT_EQ(times, 1);
+    EXPECT_NE(told.find("run on CPUs " + std::to_string(absent)), std::string::npos) << told;
+    EXPECT_EQ(runtime.stats().unplaced_threads, 4U);  // making each, and its thread
 }
 
 // Three workers: two keep queues full and do not run them, the third steals. It shares its node

@@ -24,8 +24,7 @@ class Poller {
     virtual unsigned poll(TimeNs timeout_ns) = 0;
 
     // Any thread. Makes the poll() that runs now return, or else the next one that would block.
-    // Must stay cheap when called often: the scheduler calls it at most once for each time a worker
-    // goes idle.
+    // Must stay cheap when called often, and wait for nobody: threads of low priority call it, too.
     virtual void wake() noexcept = 0;
 
     // True if no operation is armed: nothing can come out of poll() but a wake().

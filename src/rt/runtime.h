@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/result.h"
 #include "base/tick_clock.h"
 #include "rt/fiber.h"
 #include "rt/lock_profile.h"
@@ -62,9 +63,11 @@ struct Options {
     // that of the CPUs.
     unsigned workers_min = 0;
     // Where each worker runs, from the first on, and on whose memory it works (rt/topology.h);
-    // those of one node steal from each other first. Empty, or a place without CPUs: anywhere. Each
-    // list is one that pin_thread() takes here.
+    // those of one node steal from each other first. Empty, or a place without CPUs: anywhere.
     std::vector<WorkerPlace> places = {};
+    // Called once, on the first thread that cannot have its CPUs (the process's cpuset has been
+    // moved, say); it and later ones run where the system lets them. Empty: standard error.
+    std::function<void(const Error& error)> on_unplaced = {};
     // Called by each worker's own thread before it serves (a ring may belong to that thread), once
     // in each run(). A spare worker's number is `workers` or more. Empty: a poller without I/O.
     std::function<std::unique_ptr<Poller>(unsigned worker)> make_poller = {};
@@ -117,6 +120,7 @@ struct Stats {
     std::uint64_t active_worker_changes = 0;  // of that number
     std::uint64_t steals_far = 0;             // of `steals`, from a worker of another node
     std::uint64_t monitor_ticks = 0;          // looks of the monitor at the workers
+    std::uint64_t unplaced_threads = 0;       // times that a thread could not have its CPUs
     std::uint64_t stacks = 0;                 // stack slots ever carved
     std::uint64_t stacks_unguarded = 0;
 };

@@ -42,7 +42,8 @@ Scheduler::Scheduler(Runtime& runtime, Options options)
     active_workers_.store(std::clamp(usable_cpus(), at_least, count));
     spares_max_ = std::min(options_.spare_workers_max, limits::kSpareWorkersMax);
     blocking_pool_ = std::make_unique<BlockingPool>(options_.blocking_threads_max, base_workers_,
-                                                    options_.blocking_thread_idle_ns, cpus_);
+                                                    options_.blocking_thread_idle_ns,
+                                                    [this] { place_thread(cpus_); });
     install_stack_overflow_handler();
 }
 
@@ -93,7 +94,7 @@ std::unique_ptr<Worker> Scheduler::make_worker(unsigned index) {
     }
     std::thread([&] {
         const WorkerPlace& place = options_.places[index];
-        SLUICE_CHECK(pin_thread(place.cpus));
+        place_thread(place.cpus);
         worker = std::make_unique<Worker>(*this, index, place.node, options_.schedule_seed);
     }).join();
     return worker;
@@ -101,10 +102,23 @@ std::unique_ptr<Worker> Scheduler::make_worker(unsigned index) {
 
 void Scheduler::serve(unsigned index) {
     const AlternateSignalStack signal_stack;
-    if (index < options_.places.size()) SLUICE_CHECK(pin_thread(options_.places[index].cpus));
+    if (index < options_.places.size()) place_thread(options_.places[index].cpus);
     workers_[index]->serve(options_.make_poller ? options_.make_poller(index)
                                                 : std::make_unique<NullPoller>());
-    SLUICE_CHECK(pin_thread(cpus_));  // the thread of worker 0 is the caller's again
+    place_thread(cpus_);  // the thread of worker 0 is the caller's again
+}
+
+// The calling thread runs on these CPUs from now on, if it still can: whoever administers the
+// machine may have moved the process to others, which is no reason to end it.
+void Scheduler::place_thread(const std::vector<unsigned>& cpus) {
+    const Status placed = pin_thread(cpus);
+    if (placed || unplaced_threads_.fetch_add(1) > 0) return;
+    if (options_.on_unplaced) {
+        options_.on_unplaced(placed.error());
+    } else {
+        std::fprintf(stderr, "a thread keeps the CPUs that it has: %s\n",
+                     placed.error().message().c_str());
+    }
 }
 
 // The Worker of an earlier run() is used again: its counters belong to the sums.
@@ -183,7 +197,7 @@ void Scheduler::start_on(unsigned worker, Fiber* fiber) {
     wake_worker(worker);
 }
 
-void Scheduler::make_runnable(Fiber* fiber, Worker* by) {
+void Scheduler::make_runnable(Fiber* fiber, Worker* by, bool in_pool) {
     SLUICE_ASSERT(owns(*fiber));
     const Ticks now = ticks_.now();
     const WaitReason reason = fiber->wait_reason();
@@ -191,7 +205,11 @@ void Scheduler::make_runnable(Fiber* fiber, Worker* by) {
     const Ticks since = fiber->parked_since_ticks_.load(std::memory_order_relaxed);
     if (now > since) fiber->waiting_ticks_[static_cast<unsigned>(reason)] += now - since;
     const Fiber* waker = by != nullptr ? by->current() : nullptr;
-    record(by, TraceKind::kReady, now, *fiber, waker != nullptr ? waker->id() : 0, reason);
+    if (in_pool) {
+        pool_trace_.record(TraceKind::kReady, now, fiber->id(), 0, reason);
+    } else {
+        record(by, TraceKind::kReady, now, *fiber, waker != nullptr ? waker->id() : 0, reason);
+    }
     const FiberState was = fiber->state_.exchange(FiberState::kRunnable);
     SLUICE_CHECK(was == FiberState::kWaiting);  // exactly one ready() for each park()
 }
@@ -201,13 +219,22 @@ void Scheduler::ready_foreign(FiberList&& fibers) {
     wake_one();
 }
 
+void Scheduler::ready_from_pool(Fiber* fiber) {
+    make_runnable(fiber, nullptr, /*in_pool=*/true);
+    global_queue_.push_foreign(fiber);
+    nudge_one();
+}
+
+void Scheduler::record_blocking(TraceKind kind, const Fiber& fiber) {
+    pool_trace_.record(kind, ticks_.now(), fiber.id(), 0, WaitReason::kOther);
+}
+
 void Scheduler::record(Worker* worker, TraceKind kind, Ticks ticks, const Fiber& fiber,
                        std::uint64_t other, WaitReason reason) {
     if (worker != nullptr) {
         worker->processor().trace.record(kind, ticks, fiber.id(), other, reason);
         return;
     }
-    const SpinGuard guard(foreign_trace_lock_);
     foreign_trace_.record(kind, ticks, fiber.id(), other, reason);
 }
 
@@ -215,6 +242,7 @@ std::vector<TraceEvent> Scheduler::trace() const {
     std::vector<std::vector<TraceEvent>> rings;
     for (const auto& worker : workers_) worker->processor().trace.read(rings.emplace_back());
     foreign_trace_.read(rings.emplace_back());
+    pool_trace_.read(rings.emplace_back());
     // Each ring stays in its own order. Of two events at the same tick a run is the later one: the
     // fiber was made ready elsewhere and taken up at once.
     std::vector<TraceEvent> events;
@@ -272,6 +300,7 @@ Stats Scheduler::stats() const {
     sum.spare_workers = spares_.load();
     sum.stalls_suppressed = monitor_.stalls_suppressed();
     sum.monitor_ticks = monitor_.ticks();
+    sum.unplaced_threads = unplaced_threads_.load(std::memory_order_relaxed);
     const StackArena::Figures stacks = stacks_.figures();
     sum.stacks = stacks.slots;
     sum.stacks_unguarded = stacks.unguarded;

@@ -15,6 +15,7 @@
 //
 // The set of sleepers changes under lock_. A worker leaves it either by itself (an event, a timer)
 // or is taken out by whoever wakes it, who then gives it a token: it counts as spinning already.
+// The blocking pool's threads do neither (nudge_one()); who is woken by them takes a token itself.
 #pragma once
 
 #include <array>
@@ -40,6 +41,21 @@
 #include "rt/worker_list.h"
 
 namespace sluice::rt {
+
+// A trace ring of several threads.
+class SharedTrace {
+  public:
+    void record(TraceKind kind, Ticks ticks, std::uint64_t fiber, std::uint64_t other,
+                WaitReason reason) noexcept {
+        const SpinGuard guard(lock_);
+        ring_.record(kind, ticks, fiber, other, reason);
+    }
+    void read(std::vector<TraceEvent>& out) const { ring_.read(out); }
+
+  private:
+    SpinLock lock_;
+    TraceRing ring_{TraceEvent::kNoWorker};  // written under the lock above
+};
 
 class Scheduler {
   public:
@@ -79,7 +95,8 @@ class Scheduler {
     std::string dump();
     std::vector<TraceEvent> trace() const;
     LockReport lock_profile() const;
-    // Into the ring of `worker`, the calling one, or with nullptr into that of all other threads.
+    // Into the ring of `worker`, the calling one, or with nullptr into that of all other threads
+    // but the blocking pool's.
     void record(Worker* worker, TraceKind kind, Ticks ticks, const Fiber& fiber,
                 std::uint64_t other = 0, WaitReason reason = WaitReason::kOther);
 
@@ -87,8 +104,12 @@ class Scheduler {
                                void (*entry)(void* closure));
     void start_on(unsigned worker, Fiber* fiber);
     // parked -> runnable, and no more. by: the calling worker, nullptr on other threads.
-    void make_runnable(Fiber* fiber, Worker* by);
+    void make_runnable(Fiber* fiber, Worker* by, bool in_pool = false);
     void ready_foreign(FiberList&& fibers);  // runnable ones, from no worker of ours
+    // ready() by a thread of the blocking pool, whose priority is low: wherever it loses its CPU,
+    // it holds no lock that others take, and no token on which they rely.
+    void ready_from_pool(Fiber* fiber);
+    void record_blocking(TraceKind kind, const Fiber& fiber);
     bool owns(const Fiber& fiber) const noexcept { return fiber.runtime_ == &runtime_; }
     void hold(int change) noexcept { foreign_threads_.fetch_add(change); }
 
@@ -99,6 +120,9 @@ class Scheduler {
     bool end_spinning() noexcept { return spinning_.fetch_sub(1) == 1; }
     // Wakes one sleeper if nobody spins.
     void wake_one();
+    // The same without lock and token: the sleeper leaves the set by itself. Callers at once may
+    // choose the same one, which wakes the next if there is more.
+    void nudge_one();
     // Makes a certain worker look at its inbox.
     void wake_worker(unsigned index);
 
@@ -136,6 +160,7 @@ class Scheduler {
     void report_deadlock();
     std::unique_ptr<Worker> make_worker(unsigned index);
     void serve(unsigned index);
+    void place_thread(const std::vector<unsigned>& cpus);
     Worker* take_sleeper(unsigned index, bool with_token) SLUICE_REQUIRES(lock_);
 
     Runtime& runtime_;
@@ -170,8 +195,10 @@ class Scheduler {
     std::atomic<std::uint64_t> started_elsewhere_{0};  // fibers, by spawn_on
     std::atomic<std::uint64_t> next_fiber_id_{1};
     std::atomic<std::uint64_t> wakes_{0};
-    SpinLock foreign_trace_lock_;
-    TraceRing foreign_trace_{TraceEvent::kNoWorker};  // written under the lock above
+    std::atomic<std::uint64_t> unplaced_threads_{0};
+    SharedTrace foreign_trace_;
+    SharedTrace
+        pool_trace_;  // of the blocking pool: who waits for its lock is of low priority, too
     Mutex lock_;
     unsigned serving_ SLUICE_GUARDED_BY(lock_) = 0;      // workers in serve()
     std::atomic<std::uint64_t> verdict_at_switches_{0};  // of the last reported deadlock

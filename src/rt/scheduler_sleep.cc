@@ -44,6 +44,21 @@ void Scheduler::wake_one() {
     sleeper->processor().poller->wake();
 }
 
+void Scheduler::nudge_one() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // as in wake_one()
+    const bool spares = spares_wanted_.load() && spare_sleepers_.load() > 0;
+    if ((sleepers_.load() == 0 && !spares) || spinning_.load() != 0) return;
+    const std::size_t last = spares ? workers_.size() : base_workers_;
+    for (unsigned i = 0; i < last; ++i) {
+        Worker& worker = *workers_[i];
+        if (worker.stands_aside() || !worker.asleep_.load()) continue;
+        wakes_.fetch_add(1, std::memory_order_relaxed);
+        worker.processor().poller->wake();
+        return;
+    }
+    // Whoever has woken up meanwhile looks at the queues before it sleeps again.
+}
+
 void Scheduler::wake_worker(unsigned index) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!workers_[index]->asleep_.load()) return;

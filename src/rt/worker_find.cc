@@ -196,6 +196,11 @@ void Worker::sleep() {
     processor_.asleep_since_ticks.store(scheduler_.ticks().now(), std::memory_order_relaxed);
     const unsigned events = take_events(sleep_timeout_ns());
     end_sleep();
+    // Woken for a fiber there without a token: who finds it wakes the next one if there is more.
+    if (!spinning_ && may_take() && !scheduler_.global_queue().empty()) {
+        scheduler_.begin_spinning();
+        spinning_ = true;
+    }
     looked_at_ticks_ = now_ticks_;
     // Not before: as one of the sleepers this worker might be chosen itself.
     if (events > 0) share_work();
