@@ -197,8 +197,7 @@ class Scheduler {
     std::atomic<std::uint64_t> wakes_{0};
     std::atomic<std::uint64_t> unplaced_threads_{0};
     SharedTrace foreign_trace_;
-    SharedTrace
-        pool_trace_;  // of the blocking pool: who waits for its lock is of low priority, too
+    SharedTrace pool_trace_;  // the blocking pool's: who waits for its lock has a low priority, too
     Mutex lock_;
     unsigned serving_ SLUICE_GUARDED_BY(lock_) = 0;      // workers in serve()
     std::atomic<std::uint64_t> verdict_at_switches_{0};  // of the last reported deadlock
